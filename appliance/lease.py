@@ -1,0 +1,121 @@
+"""What the queue and its workers (local, remote) say to each other.
+
+After the hello the worker sends frames, and the queue sends deliveries as they fall due:
+
+    W<n>                         worker: up to n more deliveries, please
+    R<id> NUL (K|Z|D)text NUL …  worker: the result of delivery `id`, one record for each recipient
+    <header> NUL <destination> NUL <envelope><content>   queue: a delivery
+
+header is `id message attempt size inline`, decimal.  Content of at most 64 KiB comes inline;
+a larger one is fetched once as a descriptor (`fetch_body`).  A worker that disconnects returns
+its leases; a recipient without a result counts as temporary.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+
+from appliance import door, envelope, netstring
+from appliance.errors import Result
+from appliance.state import State
+
+RECIPIENTS = 100  # of one message in one delivery: RFC 5321 section 4.5.3.1.8 promises that many
+FRAME = 8 * 1024 * 1024
+TEXT = 10_000  # bytes of a report's text that are kept, as in qmail-send
+FETCH_TIMEOUT = 60.0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One attempt to be made: some recipients of one message that go the same way.
+
+    id           of the delivery, unique while it is in the queue
+    message      the message's id
+    attempt      1 for the first
+    destination  b"" for local; the domain, in lower case, for remote
+    size         bytes of the content
+    content      None: ask fetch_body for it
+    """
+
+    id: int
+    message: int
+    attempt: int
+    destination: bytes
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    size: int
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one recipient; the text is for people: in the log and in a bounce."""
+
+    result: Result
+    text: bytes = b""
+
+
+def encode_delivery(delivery: Delivery) -> bytes:
+    """The delivery's frame."""
+    content = delivery.content
+    header = b"%d %d %d %d %d\0%b\0" % (
+        delivery.id,
+        delivery.message,
+        delivery.attempt,
+        delivery.size,
+        content is not None,
+        delivery.destination,
+    )
+    return netstring.encode(header + envelope.encode(delivery.sender, delivery.recipients) + (content or b""))
+
+
+def decode_delivery(payload: bytes) -> Delivery:
+    """The delivery in a frame. Raises ValueError."""
+    header, destination, rest = payload.split(b"\0", 2)
+    number, message, attempt, size, inline = map(int, header.split(b" "))
+    letter, start = envelope.decode(rest)
+    content = rest[start:] if inline else None
+    return Delivery(number, message, attempt, destination, letter.sender, letter.recipients, size, content)
+
+
+def encode_credit(count: int) -> bytes:
+    """The frame that asks for `count` more deliveries."""
+    return netstring.encode(b"W%d" % count)
+
+
+def encode_report(delivery: int, reports: list[Report]) -> bytes:
+    """The frame with a delivery's results, in the order of its recipients."""
+    records = [report.result.encode() + report.text[:TEXT].replace(b"\0", b"?") + b"\0" for report in reports]
+    return netstring.encode(b"R%d\0" % delivery + b"".join(records))
+
+
+def decode_report(payload: bytes) -> tuple[int, list[Report]]:
+    """A delivery's id and results; an unknown letter is temporary. Raises ValueError."""
+    number, *records = payload[1:].split(b"\0")
+    return int(number), [Report(_LETTERS.get(r[:1], Result.TEMPORARY), r[1:]) for r in records[:-1]]
+
+
+_LETTERS = {result.encode(): result for result in Result}
+
+
+def fetch_body(state: State, hello: bytes, message: int) -> int:
+    """A read-only descriptor of a large message's content, at offset 0; the caller closes it.
+
+    Blocks up to FETCH_TIMEOUT seconds. Raises OSError (try again later).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(FETCH_TIMEOUT)
+        connection.connect(str(state.door("lease")))
+        connection.sendall(hello + netstring.encode(b"B%d" % message))
+        data, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+        if data != b"K" or len(descriptors) != 1:
+            for fd in descriptors:
+                os.close(fd)
+            raise FileNotFoundError(f"the queue gave no content for message {message}")
+        # the descriptor is shared with the queue: read with pread, or open it anew
+        return descriptors[0]
+
+
+def worker_hello(state: State, role: str) -> bytes:
+    """The first frame of a worker. Raises OSError."""
+    return door.hello(role, door.read_token(state, role))

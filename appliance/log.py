@@ -1,0 +1,240 @@
+"""The vocabulary of the log: one function per event, one JSON object per line, to stdout.
+
+Every line has `time` (RFC 3339, UTC), `program`, `event`; every line about a message has
+`message`.  A log write never blocks and never fails a mail: lines wait in memory while the
+reader is slow, and beyond a limit they are dropped and counted.
+"""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as _quote
+
+_WRITE = 4096  # PIPE_BUF: a pipe that polls writable takes this much at once, whole
+_KEEP = 1 << 20  # bytes of lines that wait for a slow reader
+
+Value = str | bytes | int | float | None
+
+
+class _Writer:
+    """Lines on their way to a descriptor."""
+
+    def __init__(self) -> None:
+        self.program = "paperpath"
+        self.fd = 1
+        self.later: Callable[[], object] | None = None
+        self._lines: list[str] = []
+        self._bytes = 0
+        self._dropped = 0
+        self._second = 0
+        self._stamp = ""
+        self._poll = select.poll()
+        self._polled = -1
+
+    def add(self, event: str, fields: str) -> None:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        line = (
+            f'{{"time": "{self._stamp}.{int((now - second) * 1000):03d}Z", '
+            f'"program": "{self.program}", "event": "{event}"{fields}}}\n'
+        )
+        if self._bytes > _KEEP:
+            self._dropped += 1
+            return
+        if not self._lines and self.later is not None:
+            self.later()
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self.later is None or self._bytes >= _WRITE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the reader takes now; keep the rest."""
+        if self._polled != self.fd:
+            self._poll = select.poll()
+            self._poll.register(self.fd, select.POLLOUT)
+            self._polled = self.fd
+        lines = self._lines
+        while lines:
+            count, size = 0, 0
+            for line in lines:  # as many whole lines as one write takes
+                if count and size + len(line) > _WRITE:
+                    break
+                count, size = count + 1, size + len(line)
+            if not any(events & select.POLLOUT for _, events in self._poll.poll(0)):
+                return
+            try:
+                os.write(self.fd, "".join(lines[:count]).encode())
+            except BlockingIOError:
+                return
+            except OSError:  # nobody reads the log any more; mail goes on
+                self._dropped += count
+            del lines[:count]
+            self._bytes -= size
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            self.add("log_dropped", f', "lines": {dropped}')
+
+
+_writer = _Writer()
+
+
+def setup(program: str, later: Callable[[Callable[[], None]], object] | None = None, fd: int = 1) -> None:
+    """Name the program in every line from here on.
+
+    later: `loop.call_soon` of a program with an event loop: the lines of one turn leave in one
+    write.  Without it each line is written at once.
+    """
+    _writer.program = program
+    _writer.fd = fd
+    _writer.later = None if later is None else lambda: later(_writer.flush)
+
+
+def flush() -> None:
+    """Write what waits; called before a program ends."""
+    _writer.flush()
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bytes):
+        return _quote(value.decode("utf-8", "backslashreplace"))
+    if isinstance(value, str):
+        return _quote(value.encode("utf-8", "backslashreplace").decode())
+    if value is None:
+        return "null"
+    return str(round(value, 3)) if isinstance(value, float) else str(int(value))
+
+
+def _emit(event: str, **fields: Value) -> None:
+    _writer.add(event, "".join([f', "{name}": {_text(value)}' for name, value in fields.items()]))
+
+
+# -- programs ---------------------------------------------------------------------------
+
+
+def started(configuration: str, **more: Value) -> None:
+    """A program is ready to work; `configuration` is the hash of the generation in force."""
+    _emit("started", pid=os.getpid(), configuration=configuration, **more)
+
+
+def stopping(reason: str) -> None:
+    """A program begins an orderly stop."""
+    _emit("stopping", reason=reason)
+
+
+def stopped() -> None:
+    """A program has finished its work and ends."""
+    _emit("stopped", pid=os.getpid())
+
+
+def exited(name: str, pid: int, status: str) -> None:
+    """The supervisor saw a program end; it will start it again unless it is stopping."""
+    _emit("exited", name=name, pid=pid, status=status)
+
+
+def trouble(what: str, cause: object) -> None:
+    """Something failed that should not; what was done about it is in `what`."""
+    _emit("trouble", what=what, cause=str(cause))
+
+
+def warning(what: str) -> None:
+    """Somebody should change something."""
+    _emit("warning", what=what)
+
+
+# -- configuration ----------------------------------------------------------------------
+
+
+def activated(configuration: str, previous: str | None) -> None:
+    """A generation is in force from here on."""
+    _emit("activated", configuration=configuration, previous=previous)
+
+
+def refused_configuration(error: str, configuration: str | None) -> None:
+    """A changed YAML has this error (a line each); `configuration` stays in force."""
+    _emit("configuration_refused", error=error, configuration=configuration)
+
+
+def configuration_warning(text: str) -> None:
+    """The YAML is valid, and yet its owner should read this."""
+    _emit("configuration_warning", text=text)
+
+
+# -- a message's way, in its order ----------------------------------------------------------
+
+
+def received(message: str, client: str, helo: bytes, sender: bytes, recipients: int, size: int) -> None:
+    """smtpd: the queue has the message, the client is told 250 (hot path: formatted by hand)."""
+    _writer.add(
+        "received",
+        f', "message": "{message}", "client": "{client}", "helo": {_text(helo)}, "sender": {_text(sender)}, '
+        f'"recipients": {recipients}, "size": {size}',
+    )
+
+
+def refused(
+    client: str, helo: bytes, sender: bytes | None, recipient: bytes | None, reply: str, cause: object = None
+) -> None:
+    """smtpd: a client was told no; `reply` is what it saw, `cause` what it did not."""
+    _emit(
+        "refused",
+        client=client,
+        helo=helo,
+        sender=sender,
+        recipient=recipient,
+        reply=reply,
+        cause=None if cause is None else str(cause),
+    )
+
+
+def session_ended(client: str, reason: str) -> None:
+    """smtpd: a session ended otherwise than by QUIT (timeout, disconnect in DATA, garbage)."""
+    _emit("session_ended", client=client, reason=reason)
+
+
+def queued(message: str, by: str, sender: bytes, recipients: int, size: int) -> None:
+    """queue: a message that did not come by smtpd (a forward, an injected one) is durable."""
+    _emit("queued", message=message, by=by, sender=sender, recipients=recipients, size=size)
+
+
+def delivered(message: str, recipient: bytes, to: str, attempt: int, delay: float, text: bytes = b"") -> None:
+    """local, remote: a recipient has it; `delay` in seconds since it was accepted (hot path)."""
+    _writer.add(
+        "delivered",
+        f', "message": "{message}", "recipient": {_text(recipient)}, "to": {_quote(to)}, '
+        f'"attempt": {attempt}, "delay": {delay:.3f}, "text": {_text(text)}',
+    )
+
+
+def forwarded(message: str, recipient: bytes, new: str, to: bytes) -> None:
+    """local: a dot-qmail forward entered the queue as message `new`."""
+    _emit("forwarded", message=message, recipient=recipient, new=new, to=to)
+
+
+def deferred(message: str, recipient: bytes, attempt: int, text: bytes, next_attempt: str) -> None:
+    """queue: an attempt failed for now; the next one is at `next_attempt` (RFC 3339)."""
+    _emit("deferred", message=message, recipient=recipient, attempt=attempt, text=text, next=next_attempt)
+
+
+def failed(message: str, recipient: bytes, attempt: int, text: bytes) -> None:
+    """queue: a recipient failed for good and will be in the bounce."""
+    _emit("failed", message=message, recipient=recipient, attempt=attempt, text=text)
+
+
+def bounced(message: str, bounce: str, to: bytes) -> None:
+    """queue: the bounce of `message` is message `bounce`, in the same commit."""
+    _emit("bounced", message=message, bounce=bounce, to=to)
+
+
+def discarded(message: str, why: str) -> None:
+    """queue: a failure that nobody can be told about (a triple bounce)."""
+    _emit("discarded", message=message, why=why)
+
+
+def finished(message: str, age: float) -> None:
+    """queue: nothing is left to do for a message, its content is gone (hot path)."""
+    _writer.add("finished", f', "message": "{message}", "age": {age:.3f}')

@@ -1,0 +1,39 @@
+"""The name of a message: when it was accepted, in microseconds, as a number that never repeats.
+
+It is the key in the queue, the id in every log line, in the Received line and in the 250
+answer.  As text it is lower-case base 32 without i, l, o and u: short, sortable, readable aloud.
+"""
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+
+
+def following(last: int, now: float) -> int:
+    """The next id after `last` at time `now` (seconds since 1970): unique even if the clock steps back."""
+    return max(last + 1, int(now * 1_000_000))
+
+
+def born(message: int) -> float:
+    """When the message was accepted, seconds since 1970."""
+    return message / 1_000_000
+
+
+def text(message: int) -> str:
+    """The id as people see it, for example 1jzv3x0q8ma."""
+    letters = []
+    while message:
+        message, digit = divmod(message, 32)
+        letters.append(ALPHABET[digit])
+    return "".join(reversed(letters)) or "0"
+
+
+def parse(name: str) -> int:
+    """The number behind the text. Raises ValueError."""
+    number = 0
+    for letter in name.strip().lower():
+        if letter not in _VALUES:
+            raise ValueError(f"{name!r} is not a message id (letters and digits such as 1jzv3x0q8ma)")
+        number = number * 32 + _VALUES[letter]
+    if not number:
+        raise ValueError("an empty message id")
+    return number

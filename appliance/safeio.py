@@ -1,0 +1,52 @@
+"""Writes that survive a power cut: the file is synced, and so is its directory.
+
+qmail syncs files but never directories and relies on BSD's synchronous ones; Linux has
+none, so a durable name needs a sync of its own.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def sync_directory(path: str | Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write every byte. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_file(path: str | Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+    """Write a new file and sync its content; the caller syncs the directory once for all files.
+
+    Raises OSError; a half-written file is removed.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            for chunk in chunks:
+                write_all(fd, chunk)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point a symbolic link somewhere else in one atomic, durable step. Raises OSError."""
+    new = link.with_name(link.name + ".new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+    sync_directory(link.parent)

@@ -1,0 +1,61 @@
+"""Where everything lies in the state folder: the one list of paths that programs share.
+
+    generation        link to the active generation, swapped in one step
+    generations/HASH/ control/ users/ mail/ (compiled dot-qmail files)
+    control, users    links through `generation`, for people and qmail's tools
+    queue/            the queue program's own: queue.sqlite, body/
+    mail/             mailboxes: <domain>/<mailbox>/Maildir
+    run/              sockets, role tokens, the lock; made fresh at every start
+
+Everything but queue/ and mail/ can be deleted while nothing runs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state folder."""
+
+    root: Path
+
+    @property
+    def generation(self) -> Path:
+        return self.root / "generation"
+
+    @property
+    def generations(self) -> Path:
+        return self.root / "generations"
+
+    @property
+    def queue(self) -> Path:
+        return self.root / "queue"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "queue" / "queue.sqlite"
+
+    @property
+    def bodies(self) -> Path:
+        return self.root / "queue" / "body"
+
+    @property
+    def mail(self) -> Path:
+        return self.root / "mail"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "run" / "lock"
+
+    @property
+    def tokens(self) -> Path:
+        return self.root / "run" / "tokens"
+
+    def door(self, name: str) -> Path:
+        """The queue's socket of that name: intake, lease or admin."""
+        return self.root / "run" / f"{name}.sock"
