@@ -1,26 +1,59 @@
+# The verbs of this project; `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 CONFIG ?= config/mail.yaml
 STATE ?= ./state
+ROUNDS ?= 1000
 
-.PHONY: run check clean
+.DEFAULT_GOAL := help
+.PHONY: help run check test unit torture lock clean
 
-run: $(VENV)/.ready
-	$(VENV)/bin/paperpath run --config $(CONFIG) --state $(STATE)
+help:             ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
 
-check: $(VENV)/.ready-dev
+run: $(VENV)/.ready  ## the whole appliance in the foreground: CONFIG=config/mail.yaml STATE=./state
+	@exec $(VENV)/bin/paperpath run --config $(CONFIG) --state $(STATE)
+
+check: $(VENV)/.ready-dev  ## ruff, mypy, import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -q tests/test_imports.py
+	$(VENV)/bin/pytest -q tests/test_imports.py tests/test_shape.py
 
+test: packages check image  ## all tests, container tests included
+	$(VENV)/bin/pytest
+
+unit: $(VENV)/.ready-dev  ## the tests that need neither container nor minutes
+	$(VENV)/bin/pytest -m "not container and not slow"
+
+torture: $(VENV)/.ready-dev  ## kill -9 at random instants under load: ROUNDS=1000
+	$(VENV)/bin/python tests/kill/kill_rounds.py --rounds $(ROUNDS)
+
+lock: $(VENV)/.ready-dev  ## pin the newest versions that requirements/*.in allow, with hashes
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools
+	cd requirements && for name in run build dev; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; done
+
+clean:            ## remove what make made here (not the state)
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+
+# Debian packages that tests use; installed only by root, only if something is missing
+.PHONY: packages
+packages:
+	@bash .ci/packages
+
+# a Debian machine has Python without ensurepip: say so, or mend it where we may
 $(VENV)/.ready: requirements/run.txt requirements/build.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -q --no-install-recommends python3-venv; } \
+	  || { echo "python3 -m venv does not work here: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/build.txt
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/run.txt
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/dev.txt
-	touch $@
+	@touch $@
+
+-include deploy/image.mk bench/bench.mk
