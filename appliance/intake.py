@@ -68,10 +68,19 @@ class Intake(asyncio.Protocol):
         self._outgoing.append(frame)
         return future
 
+    @property
+    def connected(self) -> bool:
+        """Whether the queue is there."""
+        return self._transport is not None
+
+    def connect(self) -> None:
+        """Begin to connect if there is no connection; a failure is silent unless requests wait for it."""
+        if self._transport is None and self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+
     def _flush(self) -> None:
         if self._transport is None:
-            if self._connecting is None:
-                self._connecting = asyncio.ensure_future(self._connect())
+            self.connect()
             return
         self._transport.writelines(self._outgoing)
         self._outgoing = []
