@@ -24,7 +24,7 @@ def search(dash: bytes, ext: bytes) -> Iterator[tuple[bytes, bytes | None]]:
     if b"/" not in name and b"\0" not in name:
         yield b".qmail" + dash + name, ext[-7:] if name.endswith(b"default") else None
     for end in range(len(name), -1, -1):
-        if (end == 0 or name[end - 1] == 0x2D) and b"/" not in name[:end]:
+        if (end == 0 or name[end - 1] == 0x2D) and b"/" not in name[:end] and b"\0" not in name[:end]:
             yield b".qmail" + dash + name[:end] + b"default", ext[end:]
 
 
@@ -48,11 +48,21 @@ class Instruction:
 class DotQmailError(ValueError):
     """The file can't be followed; delivery is deferred until somebody mends it."""
 
+    enhanced = "4.2.1"
 
-def instructions(text: bytes) -> list[Instruction]:
-    """The instructions of a dot-qmail file that is not empty. Raises DotQmailError."""
+
+class ForwardOnlyError(DotQmailError):
+    """A line that delivers, in a file that may only forward."""
+
+    enhanced = "4.7.0"
+
+
+def instructions(text: bytes, *, forward_only: bool = False) -> list[Instruction]:
+    """The instructions of a dot-qmail file that is not empty. Raises DotQmailError.
+
+    forward_only: the file's x bit is set, which means what a first line of +list means.
+    """
     found: list[Instruction] = []
-    forward_only = False
     for number, raw in enumerate(text.split(b"\n")):
         line = raw.rstrip(b" \t")
         if not line:
@@ -76,5 +86,5 @@ def instructions(text: bytes) -> list[Instruction]:
 
 def _unless(forward_only: bool, action: Action, target: bytes) -> Instruction:
     if forward_only:
-        raise DotQmailError(f"{action.value} line in a file that may only forward (+list)")
+        raise ForwardOnlyError(f"{action.value} line in a file that may only forward (x bit or +list)")
     return Instruction(action, target)
