@@ -1,0 +1,114 @@
+"""The connection to the queue: takes deliveries as they fall due, batch by batch, and reports them.
+
+A plain loop on a blocking socket.  While a batch is delivered the next one gathers in
+the socket, so batches grow with the load by themselves, and an idle machine delivers a message
+as soon as it comes.
+"""
+
+import select
+import socket
+from collections.abc import Sequence
+
+from appliance import lease, log, netstring
+from appliance.errors import Result
+from appliance.lease import Delivery, Report
+from appliance.local.content import Content
+from appliance.local.deliver import Deliverer
+from appliance.state import State
+
+CREDIT = 200  # deliveries that the queue may give us at a time: a batch, and the one after it
+BATCH = 100
+_READ = 1 << 20
+_RETRY = 0.1  # seconds between two attempts to reach the queue
+
+
+class Worker:
+    """Works until `stop` (a descriptor) is readable."""
+
+    def __init__(self, state: State, hello: bytes, deliverer: Deliverer, stop: int) -> None:
+        self._state = state
+        self._hello = hello
+        self._deliverer = deliverer
+        self._stop = stop
+        self._decoder = netstring.Decoder(lease.FRAME)
+
+    def run(self) -> None:
+        """Connect, work, connect again if the queue restarts; returns when told to stop."""
+        told = False
+        while not self._stopped(0):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                try:
+                    connection.connect(str(self._state.door("lease")))
+                    connection.sendall(self._hello + lease.encode_credit(CREDIT))
+                    told = False
+                    self._work(connection)
+                except (OSError, ValueError) as error:  # ValueError: it does not speak our format
+                    if not told and not self._stopped(0):
+                        log.trouble("no connection to the queue, trying again", error)
+                        log.flush()
+                        told = True
+            self._stopped(_RETRY)
+
+    def _stopped(self, seconds: float) -> bool:
+        return bool(select.select([self._stop], [], [], seconds)[0])
+
+    def _work(self, connection: socket.socket) -> None:
+        """Raises OSError, ValueError when the connection is of no more use."""
+        self._decoder = netstring.Decoder(lease.FRAME)
+        waiting: list[bytes] = []
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        poll.register(self._stop, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll(0 if waiting else None)]
+            if self._stop in ready:
+                return  # what is leased and not begun goes back to the queue with the connection
+            if ready:
+                self._receive(connection, waiting)
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            if batch:
+                self._deliver(connection, [lease.decode_delivery(frame) for frame in batch])
+            log.flush()
+
+    def _receive(self, connection: socket.socket, waiting: list[bytes]) -> None:
+        """Take what has arrived, up to a batch."""
+        try:
+            while len(waiting) < BATCH:
+                data = connection.recv(_READ, socket.MSG_DONTWAIT)
+                if not data:
+                    raise ConnectionError("the queue closed the connection")
+                waiting.extend(self._decoder.feed(data))
+        except BlockingIOError:
+            return
+
+    def _deliver(self, connection: socket.socket, deliveries: list[Delivery]) -> None:
+        """Small messages together and first, each large one by itself."""
+        small = [
+            (delivery, Content(delivery.content, delivery.size))
+            for delivery in deliveries
+            if delivery.content is not None
+        ]
+        if small:
+            self._batch(connection, small)
+        for delivery in deliveries:
+            if delivery.content is None:
+                self._large(connection, delivery)
+
+    def _large(self, connection: socket.socket, delivery: Delivery) -> None:
+        try:
+            content = Content(None, delivery.size, lease.fetch_body(self._state, self._hello, delivery.message))
+        except OSError as error:
+            log.trouble("cannot fetch a large message from the queue, it is deferred", error)
+            report = Report(Result.TEMPORARY, b"451 4.3.0 cannot fetch the message from the queue")
+            frame = lease.encode_report(delivery.id, [report] * len(delivery.recipients))
+            connection.sendall(frame + lease.encode_credit(1))
+            return
+        try:
+            self._batch(connection, [(delivery, content)])
+        finally:
+            content.close()
+
+    def _batch(self, connection: socket.socket, batch: Sequence[tuple[Delivery, Content]]) -> None:
+        for reported in self._deliverer.deliver(batch):
+            frames = [lease.encode_report(delivery.id, reports) for delivery, reports in reported]
+            connection.sendall(b"".join(frames) + lease.encode_credit(len(frames)))
