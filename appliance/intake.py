@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
+from typing import cast
 
 from appliance import door, envelope, netstring
 from appliance.errors import Permanent, Temporary
@@ -94,9 +95,9 @@ class Intake(asyncio.Protocol):
             self._connecting = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._hello)
+        # uvloop's transports have all of asyncio.Transport without being one
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._hello)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
