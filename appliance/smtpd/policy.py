@@ -1,0 +1,83 @@
+"""Who may send what to whom.  Pure: the answers come from what it is made with."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from appliance.errors import MailError, Permanent, Temporary
+from appliance.recipient import Standing
+from appliance.route import suffixes
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What is known about an address that connects.
+
+    may_relay: may send to any domain; normalise: its bare newlines are mended, not refused.
+    """
+
+    address: str
+    may_relay: bool
+    normalise: bool
+
+
+def client(address: str, relay_from: tuple[Network, ...], bare_newline: tuple[Network, ...]) -> Client:
+    """The client at an address; an IPv4 address in IPv6's clothes counts as itself."""
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return Client(str(ip), any(ip in net for net in relay_from), any(ip in net for net in bare_newline))
+
+
+def networks(lines: Iterable[bytes]) -> tuple[Network, ...]:
+    """The networks of a control file. Raises ValueError."""
+    return tuple(ip_network(line.decode("ascii", "replace").strip(), strict=False) for line in lines)
+
+
+class Policy:
+    """The decisions about senders and recipients under one generation.
+
+    standing: says whether a recipient is ours; rcpthosts: domains and `.suffixes` accepted
+    though they are another host's (we are their backup MX); badmailfrom: senders and
+    `@domains` refused.
+    """
+
+    def __init__(
+        self,
+        standing: Callable[[bytes], Standing],
+        rcpthosts: Iterable[bytes] = (),
+        badmailfrom: Iterable[bytes] = (),
+        max_recipients: int = 1000,
+    ) -> None:
+        self._standing = standing
+        self._rcpthosts = frozenset(host.lower() for host in rcpthosts)
+        self._badmailfrom = frozenset(sender.lower() for sender in badmailfrom)
+        self._max_recipients = max_recipients
+
+    def refusal(self, sender: bytes, recipient: bytes, count: int, *, may_relay: bool) -> MailError | None:
+        """Why `recipient` can't be added to `count` others, or None.
+
+        Raises OSError, ValueError if users/ can't be read.
+        """
+        if count >= self._max_recipients:
+            return Temporary(452, "4.5.3", "too many recipients, send the rest separately")
+        if self._badmailfrom and self._bad(sender.lower()):
+            return Permanent(553, "5.7.1", "sender refused")
+        standing = self._standing(recipient)
+        if standing is Standing.HERE:
+            return None
+        if standing is Standing.UNKNOWN:
+            return Permanent(550, "5.1.1", "no such mailbox here")
+        if may_relay or self._accepted(recipient):
+            return None
+        return Permanent(550, "5.7.1", "relay denied, this is not a domain of ours")
+
+    def _bad(self, sender: bytes) -> bool:
+        return sender in self._badmailfrom or b"@" + sender.rpartition(b"@")[2] in self._badmailfrom
+
+    def _accepted(self, recipient: bytes) -> bool:
+        domain = recipient.rpartition(b"@")[2].lower()
+        # unlike in virtualdomains an empty entry means nothing here, and a missing file is no open relay
+        return any(key in self._rcpthosts for key in suffixes(domain) if key)

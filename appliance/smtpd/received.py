@@ -1,0 +1,32 @@
+"""The trace header that every message gets here (RFC 5321 section 4.4), in qmail's form.  Pure.
+
+    Received: from unknown (HELO client.example) (192.0.2.1)
+      by mx.example.org with ESMTP; 22 Nov 2026 13:00:00 -0000
+
+`unknown` is the client's name by reverse DNS, which nobody looks up.
+"""
+
+import time
+from functools import lru_cache
+
+_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.@%+/=:-[]"
+_TO_SAFE = bytes(byte if byte in _SAFE else 0x3F for byte in range(256))
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def header(helo: bytes, address: bytes, me: bytes, protocol: bytes, now: int) -> bytes:
+    """The header for a message taken at `now`; protocol is SMTP or ESMTP (RFC 3848)."""
+    return b"Received: from unknown (HELO %b) (%b)\n  by %b with %b; %b\n" % (
+        helo.translate(_TO_SAFE),
+        address.translate(_TO_SAFE),
+        me,
+        protocol,
+        _date(now),
+    )
+
+
+@lru_cache(maxsize=4)
+def _date(now: int) -> bytes:
+    t = time.gmtime(now)
+    text = f"{t.tm_mday} {_MONTHS[t.tm_mon - 1]} {t.tm_year} {t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} -0000"
+    return text.encode()

@@ -1,0 +1,99 @@
+"""What the sessions of one process share: the settings in force, the limits, the queue, the clock."""
+
+import asyncio
+from collections import Counter
+
+from appliance import log
+from appliance.control import Control
+from appliance.errors import Temporary
+from appliance.intake import Intake
+from appliance.smtpd.session import Session
+from appliance.smtpd.settings import Settings
+from appliance.state import State
+
+TICK = 1.0  # seconds between two looks at the clock; the precision of every timeout here
+STOP = 5.0  # seconds that sessions with a message in hand have at an orderly stop
+
+
+class Server:
+    """The sessions of this process and what they need.
+
+    Raises OSError, LookupError, ValueError if the active generation can't be used.
+    """
+
+    def __init__(self, state: State, intake: Intake, hello: bytes) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.state = state
+        self.intake = intake
+        self.hello = hello
+        self.sessions: set[Session] = set()
+        self.stopping = False
+        self._control = Control(state)
+        self.settings = Settings(self._control.current())
+        self._unusable = ""
+        self._per_client: Counter[str] = Counter()
+
+    def session(self) -> Session:
+        """For the event loop: the protocol of a new connection."""
+        return Session(self)
+
+    def admit(self, session: Session, address: str) -> Settings:
+        """Count a new session; the settings it has until its end. Raises Temporary with a 421."""
+        settings = self._current()
+        if settings is None:
+            raise Temporary(421, "4.3.0", "configuration problem, try again later", self._unusable)
+        if self.stopping:
+            raise Temporary(421, "4.3.2", "shutting down, try again later")
+        # the limit is the host's: each of its processes has a share
+        if settings.max_sessions and len(self.sessions) >= -(-settings.max_sessions // settings.processes):
+            raise Temporary(421, "4.7.0", "too many sessions, try again later", "maxsessions")
+        if settings.max_sessions_per_client and self._per_client[address] >= settings.max_sessions_per_client:
+            raise Temporary(421, "4.7.0", "too many sessions from your address", "maxsessionsperclient")
+        self.sessions.add(session)
+        self._per_client[address] += 1
+        return settings
+
+    def leave(self, session: Session, address: str) -> None:
+        """A session that was admitted has ended."""
+        self.sessions.discard(session)
+        self._per_client[address] -= 1
+        if not self._per_client[address]:
+            del self._per_client[address]
+
+    def _current(self) -> Settings | None:
+        """The settings in force; None if the active generation's files can't be used."""
+        try:
+            generation = self._control.current()
+            if generation is not self.settings.generation:
+                self.settings = Settings(generation)
+        except (OSError, LookupError, ValueError) as error:
+            if str(error) != self._unusable:  # once, not for every client
+                log.trouble("the configuration can't be used, clients are told to come back", error)
+                self._unusable = str(error)
+            return None
+        self._unusable = ""
+        return self.settings
+
+    async def watch(self) -> None:
+        """Until the listeners in force are no longer ours: timeouts, and the way to the queue kept open."""
+        listen = self.settings.listen
+        while True:
+            await asyncio.sleep(TICK)
+            now = self.loop.time()
+            for session in list(self.sessions):
+                session.look_at_the_clock(now)
+            self.intake.connect()
+            settings = self._current()
+            if settings is not None and settings.listen != listen:
+                return
+
+    async def stop(self) -> None:
+        """Tell idle clients to go, let the others finish the message they are sending, within STOP."""
+        self.stopping = True
+        for session in list(self.sessions):
+            session.stop()
+        deadline = self.loop.time() + STOP
+        while self.sessions and self.loop.time() < deadline:  # noqa: ASYNC110  # at most a hundred times in a process's life
+            await asyncio.sleep(0.05)
+        for session in list(self.sessions):
+            session.abort("shutting down")

@@ -1,0 +1,48 @@
+"""What one generation says about SMTP: read once, then used by every session that begins under it."""
+
+from functools import lru_cache
+
+from appliance.control import Generation
+from appliance.recipient import Recipients
+from appliance.smtpd import policy
+
+RECIPIENTS_LIMIT = 4000  # an envelope of more might not fit in one frame of the intake
+
+
+class Settings:
+    """SMTP under one generation.  Raises OSError, LookupError, ValueError if its files can't be used."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.me = generation.me
+        self.size_limit = generation.integer("databytes", 0)
+        self.max_hops = generation.integer("maxhops", 100)
+        self.timeout = max(1, generation.integer("timeoutsmtpd", 1200))
+        self.max_sessions = generation.integer("maxsessions", 1000)
+        self.max_sessions_per_client = generation.integer("maxsessionsperclient", 0)
+        self.processes = max(1, _processes(generation))
+        self.listen = generation.mapping("listen").get(b"smtp")
+        greeting = generation.line("smtpgreeting", self.me)
+        self.greeting = b"220 %b ESMTP\r\n" % greeting
+        self.helo_reply = b"250 %b\r\n" % greeting
+        self.goodbye = b"221 2.0.0 %b\r\n" % greeting
+        # only what is served; RFC 1870 section 4: SIZE 0 is no fixed limit
+        self.ehlo_reply = (
+            b"250-%b\r\n250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
+        ) % (greeting, self.size_limit)
+        self.localiphost = generation.line("localiphost", self.me)
+        self.policy = policy.Policy(
+            Recipients(generation).standing,
+            generation.lines("rcpthosts") or (),
+            generation.lines("badmailfrom") or (),
+            min(generation.integer("maxrecipients", 1000), RECIPIENTS_LIMIT),
+        )
+        relay_from = policy.networks(generation.lines("relayfrom") or ())
+        bare_newline = policy.networks(generation.lines("barenewline") or ())
+        # the same clients come again and again, and a generation never changes
+        self.client = lru_cache(maxsize=4096)(lambda address: policy.client(address, relay_from, bare_newline))
+
+
+def _processes(generation: Generation) -> int:
+    number = generation.mapping("processes").get(b"smtpd", b"1")
+    return int(number) if number.isdigit() else 1
