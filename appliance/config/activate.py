@@ -1,0 +1,114 @@
+"""A generation into the state folder, so that at every instant the old one is in force, or the new one.
+
+All files and folders are written and synced under a name of no meaning, renamed to the
+generation's hash, and then one link is swapped.  Whatever a crash leaves is removed by the
+next activation.
+"""
+
+import os
+import shutil
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from appliance import safeio
+from appliance.config.generation import generation_name
+from appliance.state import State
+
+KEEP = 5  # generations, the newest
+_YOUNG = 3600  # seconds: a session that began under a generation may still read it
+_UNFINISHED = ".new-"
+
+
+def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
+    """Put a generation in force; its hash and the hash of the one before.
+
+    The same hash twice means that nothing changed. Raises OSError; then the old one stays in force.
+    """
+    name = generation_name(files)
+    previous = active(state)
+    state.generations.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(state)
+    folder = state.generations / name
+    if not _intact(folder, files):
+        _write(files, folder)
+    if previous != name:
+        safeio.replace_link(state.generation, f"{state.generations.name}/{name}")
+    for link in ("control", "users"):  # for people and qmail's tools
+        if not _leads(state.root / link, f"{state.generation.name}/{link}"):
+            safeio.replace_link(state.root / link, f"{state.generation.name}/{link}")
+    _retire(state, name, previous)
+    return name, previous
+
+
+def active(state: State) -> str | None:
+    """The hash of the generation in force, or None. Raises OSError."""
+    try:
+        return Path(os.readlink(state.generation)).name
+    except FileNotFoundError:
+        return None
+
+
+def _leads(link: Path, target: str) -> bool:
+    return link.is_symlink() and os.readlink(link) == target
+
+
+def _intact(folder: Path, files: dict[str, bytes]) -> bool:
+    """A generation never changes; one that somebody changed is written again."""
+    if not folder.is_dir():
+        return False
+    try:
+        return read(folder) == files
+    except OSError:
+        return False
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    """All files below a folder by path. Raises OSError."""
+    found: dict[str, bytes] = {}
+    for parent, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            path = Path(parent, name)
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    new = folder.with_name(_UNFINISHED + folder.name)
+    write(files, new)
+    if folder.exists():  # damaged: out of the way, and gone with the next activation at the latest
+        folder.rename(folder.with_name(f"{_UNFINISHED}damaged-{folder.name}"))
+    new.rename(folder)
+    safeio.sync_directory(folder.parent)
+
+
+def write(files: dict[str, bytes], folder: Path) -> None:
+    """Write files into a new folder, they and all folders synced. Raises OSError."""
+    folders = {folder}
+    folder.mkdir()
+    for path, data in files.items():
+        file = folder / path
+        if file.parent not in folders:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            folders.update(parent for parent in file.parents if parent.is_relative_to(folder))
+        safeio.write_file(file, [data])
+    for each in sorted(folders, reverse=True):
+        safeio.sync_directory(each)
+
+
+def _remove_unfinished(state: State) -> None:
+    for leftover in state.generations.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(leftover)
+
+
+def _retire(state: State, name: str, previous: str | None) -> None:
+    """Remove old generations: all but the newest few, and not before sessions that read them have ended."""
+    long_ago = time.time() - _YOUNG
+    aged = sorted(((path.stat().st_mtime, path) for path in state.generations.iterdir()), reverse=True)
+    for (superseded, _), (_, path) in pairwise(aged[KEEP - 1 :]):
+        if path.name not in {name, previous} and superseded < long_ago:
+            shutil.rmtree(path)

@@ -1,0 +1,90 @@
+"""What is valid and yet should be read by the owner: what is not served yet, and what is risky.  Pure."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, ip_network
+
+from appliance import dotqmail
+from appliance.config.control_files import LATER
+from appliance.config.model import Configuration
+from appliance.config.problem import one_line
+from appliance.config.values import Network
+
+_SERVED = frozenset({"smtp"})
+_PRIVATE = [
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10",
+        "fc00::/7", "fe80::/10", "::1/128",
+    )
+]  # fmt: skip
+
+
+def warnings(configuration: Configuration) -> list[str]:
+    """Each `key: what to know`, in the file's order."""
+    return [
+        one_line(text)
+        for part in (_listeners, _passwords, _deliver, _relay, _routes, _tls, _control)
+        for text in part(configuration)
+    ]
+
+
+def _listeners(configuration: Configuration) -> Iterator[str]:
+    if not configuration.listeners:
+        yield "listen: nothing listens; mail comes in by no door"
+    for listener in configuration.listeners:
+        if listener.name not in _SERVED:
+            yield f"listen.{listener.name}: not served yet; nothing listens on port {listener.port}"
+
+
+def _passwords(configuration: Configuration) -> Iterator[str]:
+    boxes = [box for domain in configuration.domains for box in domain.mailboxes]
+    count = sum(1 for box in boxes if box.password is not None or box.password_file is not None)
+    if count:
+        yield f"domains: the passwords of {count} mailbox{'es' * (count > 1)} are not used yet; nothing asks for them"
+
+
+def _deliver(configuration: Configuration) -> Iterator[str]:
+    for domain in configuration.domains:
+        for box in domain.mailboxes:
+            path = f"domains.{domain.key}.mailboxes.{box.key}.deliver"
+            found = dotqmail.instructions("\n".join(box.deliver).encode())
+            if not found:
+                yield f"{path}: no line delivers; this mailbox throws its mail away"
+            for instruction in found:
+                line = instruction.target.decode()
+                if instruction.action is dotqmail.Action.PROGRAM:
+                    yield f"{path}: |{line}: programs are not served yet; this mailbox's mail waits in the queue"
+                elif instruction.action is dotqmail.Action.MBOX:
+                    yield f"{path}: {line}: mbox is not served yet; its mail waits in the queue (a Maildir ends in /)"
+
+
+def _relay(configuration: Configuration) -> Iterator[str]:
+    for network in configuration.relay_from:
+        if network.num_addresses > 1 and not any(_inside(network, private) for private in _PRIVATE):
+            yield f"relay.allow_from: {network} is wider than a private network; every host in it may send mail anywhere"
+
+
+def _inside(network: Network, other: Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(other, IPv4Network) and network.subnet_of(other)
+    return not isinstance(other, IPv4Network) and network.subnet_of(other)
+
+
+def _routes(configuration: Configuration) -> Iterator[str]:
+    for number, route in enumerate(configuration.routes):
+        if route.secured:
+            yield (
+                f"routes[{number}]: TLS and AUTH are not served yet; mail for {route.key} waits in the queue, "
+                "it is never sent in clear"
+            )
+
+
+def _tls(configuration: Configuration) -> Iterator[str]:
+    if configuration.certificate is not None:
+        yield "tls: not served yet; clients are not offered STARTTLS"
+
+
+def _control(configuration: Configuration) -> Iterator[str]:
+    for name, _ in configuration.control:
+        if name in LATER:
+            yield f"control.{name}: not used yet; its program comes later"

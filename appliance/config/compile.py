@@ -1,0 +1,109 @@
+"""A configuration to the files of a generation.  Pure: the same configuration, the same bytes.
+
+docs/internals.md describes the files.  What has no order is sorted; what has one keeps it.
+"""
+
+import json
+from collections.abc import Iterable
+
+from appliance import dotqmail, users
+from appliance.config.model import Configuration, Domain, Route
+
+USER = "paperpath:10025:0"  # nominal: everything runs as the uid the container was given
+
+
+def compile_files(configuration: Configuration) -> dict[str, bytes]:
+    """Every file of the generation, by its path in it, in the paths' order."""
+    files = {f"control/{name}": data for name, data in _control(configuration).items()}
+    assign = _assign(configuration)
+    files["users/assign"] = assign
+    files["users/cdb"] = users.build(assign)
+    files |= _dot_qmail(configuration)
+    return dict(sorted(files.items()))
+
+
+def _control(configuration: Configuration) -> dict[str, bytes]:
+    names = sorted(domain.name for domain in configuration.domains)
+    hosts = [] if configuration.hostname in names else [configuration.hostname]
+    postmaster, _, postmaster_host = configuration.postmaster.rpartition("@")
+    files = {
+        "me": _lines([configuration.hostname]),
+        "locals": _lines(hosts),
+        "rcpthosts": _lines(sorted(names + hosts)),
+        "virtualdomains": _lines(f"{name}:{name}" for name in names),
+        "smtproutes": _lines(sorted(_smtproute(route) for route in configuration.routes)),
+        "routesecurity": _lines(sorted(_security(route) for route in configuration.routes if route.secured)),
+        "doublebounceto": _lines([postmaster]),
+        "doublebouncehost": _lines([postmaster_host]),
+        "defaultdelivery": _lines(["./Maildir/"]),
+        "listen": _lines(
+            sorted(f"{each.name}:{_host_port(each.address, each.port)}" for each in configuration.listeners)
+        ),
+        "relayfrom": _lines(sorted(map(str, configuration.relay_from))),
+        "barenewline": _lines(sorted(map(str, configuration.normalize_from))),
+        "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),
+        "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
+    }
+    files |= {name: _lines([str(number)]) for name, number in configuration.numbers}
+    files |= {name: _lines(lines) for name, lines in configuration.control}
+    return files
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _smtproute(route: Route) -> str:
+    # an empty relay means the domain's own MX
+    return f"{route.domain}:{route.via.host}:{route.via.port}" if route.via.host else f"{route.domain}:"
+
+
+def _security(route: Route) -> str:
+    needs = {"scheme": route.via.scheme, "username": route.username, "password_file": route.password_file}
+    given = {name: value for name, value in needs.items() if value is not None}
+    return f"{route.domain}:{json.dumps(given, sort_keys=True)}"
+
+
+def _assign(configuration: Configuration) -> bytes:
+    lines: list[str] = []
+    for domain in sorted(configuration.domains, key=lambda each: each.name):
+        home = f"mail/{domain.name}"
+        names = sorted(mailbox.name for mailbox in domain.mailboxes)
+        lines += [f"={domain.name}-{name}:{USER}:{home}/{name}:::" for name in names]
+        if domain.aliases or domain.catch_all is not None:
+            lines.append(f"+{domain.name}-:{USER}:{home}:-::")
+    if configuration.hostname not in {domain.name for domain in configuration.domains}:
+        lines.append(f"=postmaster:{USER}:mail:-:postmaster:")
+    return _lines([*lines, "."])
+
+
+def _dot_qmail(configuration: Configuration) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for domain in configuration.domains:
+        files |= _domain(domain)
+    if configuration.hostname not in {domain.name for domain in configuration.domains}:
+        files["mail/.qmail-postmaster"] = _forward([configuration.postmaster])
+    return files
+
+
+def _domain(domain: Domain) -> dict[str, bytes]:
+    home = f"mail/{domain.name}"
+    files = {f"{home}/{mailbox.name}/.qmail": _lines(mailbox.deliver) for mailbox in domain.mailboxes}
+    for alias in domain.aliases:
+        files[f"{home}/{alias_file(alias.name)}"] = _forward(alias.targets)
+    if domain.catch_all is not None:
+        files[f"{home}/{alias_file('default')}"] = _forward([domain.catch_all])
+    return files
+
+
+def alias_file(name: str) -> str:
+    """The dot-qmail file of an alias."""
+    return dotqmail.file_name(b"-", name.encode()).decode()
+
+
+def _forward(targets: Iterable[str]) -> bytes:
+    return _lines(f"&{target}" for target in targets)
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()

@@ -1,0 +1,46 @@
+"""The default gateway, behind which every client of a published port may seem to be."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from appliance.config.model import Configuration
+
+_IPV4 = Path("/proc/net/route")
+_IPV6 = Path("/proc/net/ipv6_route")
+
+
+def gateway_warning(configuration: Configuration, gateways: list[str]) -> list[str]:
+    """What the owner should read if a gateway may relay. Pure."""
+    return [
+        f"relay.allow_from: {network} contains the default gateway {gateway}; behind a published port every "
+        "client may look like the gateway, and then everybody may relay"
+        for gateway in gateways
+        for network in configuration.relay_from
+        if ip_address(gateway) in network
+    ]
+
+
+def gateways_in(ipv4: str, ipv6: str) -> list[str]:
+    """The default gateways in the kernel's routing tables. Pure."""
+    found: list[str] = []
+    for line in ipv4.splitlines()[1:]:
+        _, destination, gateway, *_, mask = line.split()[:8]
+        if int(destination, 16) == int(mask, 16) == 0 != int(gateway, 16):
+            found.append(str(IPv4Address(bytes.fromhex(gateway)[::-1])))  # as the kernel holds it: little-endian
+    for line in ipv6.splitlines():
+        destination, length, _, _, gateway = line.split()[:5]
+        if int(destination, 16) == int(length, 16) == 0 != int(gateway, 16):
+            found.append(str(IPv6Address(bytes.fromhex(gateway))))
+    return list(dict.fromkeys(found))
+
+
+def default_gateways() -> list[str]:
+    """The default gateways of this machine or container; none where the kernel does not tell."""
+    return gateways_in(_table(_IPV4), _table(_IPV6))
+
+
+def _table(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # no /proc, or no IPv6: nothing to warn about
+        return ""

@@ -1,0 +1,180 @@
+"""What a valid configuration says, as frozen values: every text read, every default filled in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.config import values
+from appliance.config.values import Network, Via
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What listens on an address and port."""
+
+    name: str
+    address: str
+    port: int
+    allow: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox; `key` is its name as the YAML spells it."""
+
+    name: str
+    key: str
+    deliver: tuple[str, ...]
+    password: str | None
+    password_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that leads to others; targets are full addresses."""
+
+    name: str
+    key: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of ours; the catch-all is a full address."""
+
+    name: str
+    key: str
+    mailboxes: tuple[Mailbox, ...]
+    aliases: tuple[Alias, ...]
+    catch_all: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where mail for other domains goes; `domain` is the key in smtproutes, `key` what the YAML says."""
+
+    domain: str
+    key: str
+    via: Via
+    username: str | None
+    password_file: str | None
+
+    @property
+    def secured(self) -> bool:
+        """It needs TLS or AUTH."""
+        return self.via.scheme != "smtp" or self.username is not None or self.password_file is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All of mail.yaml.
+
+    postmaster   the address of the postmaster, by default the first domain's
+    numbers      control files that hold one number: name, value
+    processes    how many of each program
+    control      raw control files: name, lines
+    """
+
+    hostname: str
+    postmaster: str
+    listeners: tuple[Listener, ...]
+    domains: tuple[Domain, ...]
+    relay_from: tuple[Network, ...]
+    routes: tuple[Route, ...]
+    bare_newline: str
+    normalize_from: tuple[Network, ...]
+    numbers: tuple[tuple[str, int], ...]
+    processes: tuple[tuple[str, int], ...]
+    hardening_required: bool
+    certificate: str | None
+    control: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def build(tree: dict[str, Any]) -> Configuration:
+    """The configuration of a tree that the schema has passed and filled."""
+    domains = tuple(_domain(key, value) for key, value in tree["domains"].items())
+    first = domains[0].name if domains else tree["hostname"]
+    tls = tree["tls"]
+    return Configuration(
+        hostname=values.hostname(tree["hostname"]),
+        postmaster=values.address(tree["postmaster"] or f"postmaster@{first}"),
+        listeners=tuple(_listener(name, value) for name, value in tree["listen"].items()),
+        domains=domains,
+        relay_from=_networks(tree["relay"]["allow_from"]),
+        routes=tuple(_route(value) for value in tree["routes"]),
+        bare_newline=tree["smtp"]["bare_newline"],
+        normalize_from=_networks(tree["smtp"]["normalize_from"]),
+        numbers=_numbers(tree),
+        processes=tuple(tree["processes"].items()),
+        hardening_required=tree["hardening"]["required"],
+        certificate=tls["certificate"] if tls else None,
+        control=tuple((name, _lines(value)) for name, value in tree["control"].items()),
+    )
+
+
+def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    limits, timeouts, queue = tree["limits"], tree["timeouts"], tree["queue"]
+    return (
+        ("concurrencylocal", queue["concurrency"]["local"]),
+        ("concurrencyremote", queue["concurrency"]["remote"]),
+        ("databytes", values.message_size(limits["message_size"])),
+        ("maxhops", limits["hops"]),
+        ("maxrecipients", limits["recipients"]),
+        ("maxsessions", limits["sessions"]),
+        ("maxsessionsperclient", limits["sessions_per_client"]),
+        ("queuelifetime", values.duration(queue["lifetime"])),
+        ("timeoutconnect", values.duration(timeouts["connect"])),
+        ("timeoutremote", values.duration(timeouts["remote"])),
+        ("timeoutsmtpd", values.duration(timeouts["smtpd"])),
+    )
+
+
+def _listener(name: str, value: dict[str, Any]) -> Listener:
+    return Listener(name, values.ip_address(value["address"]), value["port"], _networks(value.get("allow", [])))
+
+
+def _domain(key: str, value: dict[str, Any]) -> Domain:
+    name = values.mail_domain(key)
+    return Domain(
+        name,
+        key,
+        tuple(_mailbox(each, inner) for each, inner in value["mailboxes"].items()),
+        tuple(
+            Alias(values.local_name(each), each, tuple(_full(target, name) for target in targets))
+            for each, targets in value["aliases"].items()
+        ),
+        _full(value["catch_all"], name) if value["catch_all"] is not None else None,
+    )
+
+
+def _mailbox(key: str, value: dict[str, Any]) -> Mailbox:
+    password = value["password"]
+    return Mailbox(
+        values.local_name(key),
+        key,
+        tuple(value["deliver"]),
+        password if isinstance(password, str) else None,
+        password["file"] if isinstance(password, dict) else None,
+    )
+
+
+def _route(value: dict[str, Any]) -> Route:
+    return Route(
+        values.route_domain(value["domain"]),
+        value["domain"],
+        values.via(value["via"]),
+        value["username"],
+        value["password"]["file"] if value["password"] else None,
+    )
+
+
+def _full(target: str, domain: str) -> str:
+    found = values.target(target)
+    return found if "@" in found else f"{found}@{domain}"
+
+
+def _networks(texts: list[str]) -> tuple[Network, ...]:
+    return tuple(values.network(text) for text in texts)
+
+
+def _lines(value: str | int | list[str | int]) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
