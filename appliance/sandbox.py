@@ -53,7 +53,7 @@ class Rules:
 
     read     files and folders: read and list, everything below
     write    folders: read, list, create, write, rename and remove below
-    replace  folders: make links and remove or replace files below (a link swap needs both)
+    replace  folders: list, make links, remove or replace files below (what the swap of a link needs)
     bind     TCP ports to listen on
     connect  TCP ports to connect to
     """
@@ -121,7 +121,7 @@ def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
     for right, paths in (
         (_READ, rules.read),
         (_READ | _CHANGE, rules.write),
-        (_MAKE_SYM | _REMOVE_FILE, rules.replace),
+        (_READ_DIR | _MAKE_SYM | _REMOVE_FILE, rules.replace),
     ):
         for chosen in paths:
             _allow(ruleset, chosen, right & handled, needed=True)

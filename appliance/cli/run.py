@@ -1,0 +1,94 @@
+"""`paperpath run`: check the YAML, bring it into force, keep the programs running."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from appliance import log
+from appliance.state import State
+from appliance.supervise import owner
+from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
+
+HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now."
+NOT = 1  # exit status: it could not be started
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("/etc/paperpath/mail.yaml"),
+        help="the YAML file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        type=Path,
+        help="the state folder, made if it is missing (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
+        default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
+    )
+    parser.add_argument(
+        "--allow-root",
+        action="store_true",
+        default=os.environ.get("PAPERPATH_ALLOW_ROOT") == "1",
+        help="stay root if root can't become the owner of the state folder (default: $PAPERPATH_ALLOW_ROOT is 1)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    log.setup("supervise")
+    signal.signal(signal.SIGTERM, _end)  # process 1 has no default action
+    config = Path(os.path.abspath(args.config))  # its links stay links: they are watched
+    state = State(args.state.resolve())
+    try:
+        owner.settle(state.root, config, allow_root=args.allow_root)
+        lock = own(state)
+        status = _bring_into_force(config, state)
+        return status or supervise(state, lock)
+    except (owner.Refused, AlreadyRunning) as refusal:
+        print(f"paperpath run: {refusal}", file=sys.stderr)
+    except OSError as cause:
+        print(f"paperpath run: could not start: {cause}", file=sys.stderr)
+    return NOT
+
+
+def _bring_into_force(config: Path, state: State) -> int:
+    """Check, compile and activate in a child, whose libraries nobody needs later; meanwhile import the programs'."""
+    link = yaml_link(state)
+    link.unlink(missing_ok=True)
+    link.symlink_to(config)
+    pid = os.fork()
+    if pid == 0:
+        status = NOT
+        try:
+            status = _apply(config, state)
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    preload()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return status if status >= 0 else NOT
+
+
+def _apply(config: Path, state: State) -> int:
+    from appliance.config.apply import REFUSED, apply  # noqa: PLC0415  # only the child needs it
+    from appliance.config.pipeline import ConfigError  # noqa: PLC0415
+    from appliance.config.watch import routing_tables  # noqa: PLC0415
+
+    try:
+        apply(config, state, routing_tables())
+    except ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return REFUSED
+    except OSError as cause:
+        print(f"paperpath run: {config} could not be brought into force: {cause}", file=sys.stderr)
+        return NOT
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
+    sys.exit(128 + number)
