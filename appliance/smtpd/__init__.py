@@ -1,13 +1,17 @@
 """SMTP in: takes a message from a client, hands it to the queue, says 250 when the queue has it.
 
-main.py      the process: sockets, sandbox, start and stop
-server.py    what the sessions of a process share: limits, settings, the clock
-settings.py  what one generation says about SMTP
-session.py   one client's connection: bytes in, replies out
-verbs.py     what each command does
-commands.py  what a command line says                              (pure)
-policy.py    who may send what to whom                             (pure)
-data.py      the content between DATA and the dot                  (pure)
-received.py  the trace header                                      (pure)
-stream.py    a large message on its way to the queue, piece by piece
+Read in this order:
+
+main.py        the process: sockets, sandbox, start and stop
+server.py      what the sessions of a process share: limits, settings, the clock
+settings.py    what one generation says about SMTP
+connection.py  a client's connection: its beginning and its end, and how long it may take
+session.py     what is said on it: bytes in, replies out
+verbs.py       what each command does
+commands.py    what a command line says                (pure)
+policy.py      who may send what to whom               (pure)
+arrival.py     a message between DATA and the queue's answer
+data.py        its content as it comes                 (pure)
+received.py    the trace header it gets                (pure)
+stream.py      the pieces of a large one on their way to the queue
 """

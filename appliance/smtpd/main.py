@@ -42,7 +42,7 @@ async def _serve(state: State) -> int:
     lacking = sandbox.lock(sandbox.Rules(read=(state.generations,), bind=(port,) if port else ()))
     for sentence in lacking:
         log.warning(sentence)
-    await _queue_is_there(server.intake, terminated)
+    await _queue_is_there(server.door.shared, terminated)
     if listener:
         serving = await loop.create_server(server.session, sock=listener, backlog=BACKLOG)
     log.started(server.settings.generation.name, port=port)
@@ -51,7 +51,7 @@ async def _serve(state: State) -> int:
     if listener:
         serving.close()
     await server.stop()
-    server.intake.close()
+    server.door.shared.close()
     log.stopped()
     log.flush()
     return 0

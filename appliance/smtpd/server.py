@@ -7,6 +7,8 @@ from appliance import log
 from appliance.control import Control
 from appliance.errors import Temporary
 from appliance.intake import Intake
+from appliance.smtpd.arrival import Door
+from appliance.smtpd.connection import Connection
 from appliance.smtpd.session import Session
 from appliance.smtpd.settings import Settings
 from appliance.state import State
@@ -23,10 +25,8 @@ class Server:
 
     def __init__(self, state: State, intake: Intake, hello: bytes) -> None:
         self.loop = asyncio.get_running_loop()
-        self.state = state
-        self.intake = intake
-        self.hello = hello
-        self.sessions: set[Session] = set()
+        self.door = Door(state, intake, hello)
+        self.sessions: set[Connection] = set()
         self.stopping = False
         self._control = Control(state)
         self.settings = Settings(self._control.current())
@@ -37,7 +37,7 @@ class Server:
         """For the event loop: the protocol of a new connection."""
         return Session(self)
 
-    def admit(self, session: Session, address: str) -> Settings:
+    def admit(self, session: Connection, address: str) -> Settings:
         """Count a new session; the settings it has until its end. Raises Temporary with a 421."""
         settings = self._current()
         if settings is None:
@@ -53,7 +53,7 @@ class Server:
         self._per_client[address] += 1
         return settings
 
-    def leave(self, session: Session, address: str) -> None:
+    def leave(self, session: Connection, address: str) -> None:
         """A session that was admitted has ended."""
         self.sessions.discard(session)
         self._per_client[address] -= 1
@@ -82,7 +82,7 @@ class Server:
             now = self.loop.time()
             for session in list(self.sessions):
                 session.look_at_the_clock(now)
-            self.intake.connect()
+            self.door.shared.connect()
             settings = self._current()
             if settings is not None and settings.listen != listen:
                 return

@@ -1,9 +1,4 @@
-"""A large message on its way to the queue, piece by piece.
-
-The session puts pieces in as they come and stops reading from the client while too many
-wait; `submit_large` takes them out.  What makes the message unacceptable is raised to it at
-the end, which drops the connection to the queue, and nothing is left there.
-"""
+"""The pieces of a large message on their way from the client to the queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +9,11 @@ ENOUGH = 256 * 1024  # bytes that may wait
 
 
 class Stream:
-    """The pieces of one message; `room` is called when they have all been taken."""
+    """What `submit_large` reads; `room` is called when it has taken all that waited.
+
+    A problem at the end is raised to it, which drops the connection to the queue, and
+    nothing is left there.
+    """
 
     def __init__(self, room: Callable[[], None]) -> None:
         self._room = room
@@ -24,13 +23,17 @@ class Stream:
         self._problem: MailError | None = None
         self._something = asyncio.Event()
 
-    def put(self, piece: bytes) -> bool:
-        """Add a piece; True if the client should wait."""
+    @property
+    def crowded(self) -> bool:
+        """Enough is waiting."""
+        return self._waiting > ENOUGH
+
+    def put(self, piece: bytes) -> None:
+        """Add a piece."""
         if piece:
             self._pieces.append(piece)
             self._waiting += len(piece)
             self._something.set()
-        return self._waiting > ENOUGH
 
     def end(self, problem: MailError | None) -> None:
         """No more pieces; with a problem the message is not to be queued."""

@@ -68,7 +68,7 @@ def _data(session: "Session", argument: bytes) -> bytes:
         raise Permanent(503, "5.5.1", "MAIL first")
     if not session.recipients:
         raise Permanent(503, "5.5.1", "RCPT first")
-    session.begin_content()
+    session.begin_content(session.sender)
     return _GO_AHEAD
 
 
