@@ -1,0 +1,118 @@
+"""Is everything there that the active generation asks for, and does it work?
+
+Asks the programs: the queue's admin door who is connected and which configuration it serves, each
+SMTP port for its greeting, and the kernel which processes the supervisor has.  Imports little, for
+a container engine runs this every few seconds.
+"""
+
+import json
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance import door, netstring
+from appliance.control import Control, Generation
+from appliance.state import State
+from appliance.supervise.programs import PROGRAMS, count, processes
+
+PATIENCE = 3.0  # seconds for each answer
+_ANSWER = 1 << 20
+
+
+@dataclass
+class Report:
+    """What was found; `problems` are sentences, none if all is well."""
+
+    problems: list[str] = field(default_factory=list)
+    configuration: str = ""
+    messages: int | None = None
+    workers: dict[str, int] = field(default_factory=dict)
+
+
+def examine(state: State, proc: Path = Path("/proc")) -> Report:
+    """Look at everything; never raises for what it finds broken."""
+    report = Report()
+    try:
+        generation = Control(state).current()
+        generation.me  # noqa: B018  # a generation that can be read
+    except (OSError, LookupError) as cause:
+        report.problems.append(f"no configuration is in force in {state.root}: {cause}")
+        return report
+    report.configuration = generation.name
+    missing = _missing(state, generation, proc)
+    report.problems.extend(f"{name} is not running" for name in missing)
+    _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
+    for line in generation.lines("listen") or ():
+        name, _, where = line.decode("latin-1").partition(":")
+        if name == "smtp":
+            report.problems.extend(_ask_smtp(where))
+    return report
+
+
+def _missing(state: State, generation: Generation, proc: Path) -> list[str]:
+    """Processes that the supervisor should have and has not; none if the kernel does not tell."""
+    try:
+        supervisor = state.lock.read_text().strip()
+        children = (proc / supervisor / "task" / supervisor / "children").read_text().split()
+        names = {(proc / child / "comm").read_text().strip() for child in children}
+    except OSError:  # no /proc, another user's process, or one that ended just now: the doors tell the rest
+        return []
+    return [process.name for process in processes(generation) if process.name not in names]
+
+
+def _ask_queue(state: State, generation: Generation, report: Report, known: set[str]) -> None:
+    """Ping; `known` are programs whose absence is reported already."""
+    try:
+        answer = ping(state)
+        report.messages = int(answer["messages"])
+        report.workers = {str(role): int(number) for role, number in answer["workers"].items()}
+        serves = answer["configuration"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
+        report.problems.append(f"the queue does not answer: {cause}")
+        return
+    if serves != generation.name:
+        report.problems.append(f"the queue serves configuration {serves}, and {generation.name} is in force")
+    for program in PROGRAMS:
+        wanted = count(generation, program)
+        connected = report.workers.get(program.name, 0)
+        if program.worker and program.name not in known and connected < wanted:
+            report.problems.append(f"{program.name}: {connected} of {wanted} connected to the queue")
+
+
+def ping(state: State) -> dict[str, Any]:
+    """The queue's answer to `ping`. Raises OSError, ValueError."""
+    token = door.read_token(state, "admin")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(state.door("admin")))
+        connection.sendall(door.hello("admin", token) + netstring.encode(b'{"do": "ping"}'))
+        decoder = netstring.Decoder(_ANSWER)
+        while True:
+            data = connection.recv(65536)
+            if not data:
+                raise ConnectionError("it hung up")
+            for frame in decoder.feed(data):
+                answer: dict[str, Any] = json.loads(frame)
+                return answer
+
+
+def _ask_smtp(where: str) -> list[str]:
+    """Greeting and QUIT; 421 is the answer of one that is busy, not of one that is broken."""
+    host, _, port = where.rpartition(":")
+    try:
+        with socket.create_connection(_reachable(host, int(port)), PATIENCE) as connection:
+            connection.settimeout(PATIENCE)
+            greeting = connection.recv(512)
+            connection.sendall(b"QUIT\r\n")
+            while connection.recv(512):
+                pass
+    except (OSError, ValueError) as cause:
+        return [f"SMTP on {where} does not answer: {cause}"]
+    return [] if greeting[:3] in {b"220", b"421"} else [f"SMTP on {where} greets with {greeting[:80]!r}"]
+
+
+def _reachable(host: str, port: int) -> tuple[str, int]:
+    """Where to connect to for a listening address: all addresses include loopback."""
+    host = host.strip("[]")
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  # compared, not bound
