@@ -1,0 +1,6 @@
+"""remote: takes deliveries from the queue and hands them to the next host by SMTP.
+
+Reads the code in this order: `worker` leases deliveries, `dispatch` sorts them by next hop,
+`hops` and `mx` find the hop's addresses, `session` owns a connection, `client` speaks SMTP
+on it, `data` puts the content on the wire, `reports` says what became of it.
+"""

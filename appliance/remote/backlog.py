@@ -1,0 +1,71 @@
+"""The mail that waits for one next hop, and the connections to it.  No effects here."""
+
+from collections import deque
+
+from appliance.lease import Delivery
+from appliance.remote.hops import Hop
+from appliance.remote.session import Session
+from appliance.remote.settings import Settings
+
+FIRST = 2  # connections to a hop that has accepted nothing yet; each accepted message allows one more
+MOST = 20  # connections to one hop
+STALLED = 1.0  # seconds without progress after which waiting mail no longer counts as in hand
+GIVE_UP = 30.0  # seconds without progress after which most of it goes back to the queue
+KEPT = 10  # deliveries that wait on at a hop that makes no progress
+
+
+class Backlog:
+    """One next hop.
+
+    waiting   deliveries without a connection
+    idle      connections without a delivery
+    opening   connections on their way
+    limit     connections allowed
+    progress  when something last went well, or the first delivery came
+    """
+
+    def __init__(self, hop: Hop, settings: Settings) -> None:
+        self.hop = hop
+        self.settings = settings
+        self.waiting: deque[Delivery] = deque()
+        self.sessions: set[Session] = set()
+        self.idle: dict[Session, None] = {}
+        self.opening = 0
+        self.limit = FIRST
+        self.progress = 0.0
+
+    @property
+    def empty(self) -> bool:
+        return not (self.waiting or self.sessions or self.opening)
+
+    @property
+    def wants_connection(self) -> bool:
+        """Whether another connection would help."""
+        return len(self.waiting) > self.opening and len(self.sessions) + self.opening < self.limit
+
+    def add(self, delivery: Delivery, now: float) -> None:
+        """A delivery for this hop."""
+        if self.empty:
+            self.progress = now
+        self.waiting.append(delivery)
+
+    @property
+    def starving(self) -> bool:
+        """Whether mail waits and no connection serves it."""
+        return bool(self.waiting) and not self.sessions and not self.opening
+
+    def moved(self, now: float, *, accepted: bool) -> None:
+        """The hop dealt with a message; if it accepted it, it bears one more connection."""
+        self.progress = now
+        if accepted and self.limit < MOST:
+            self.limit += 1
+
+    def parked(self, now: float) -> int:
+        """Deliveries that wait for a hop that does not move."""
+        return len(self.waiting) if now - self.progress > STALLED else 0
+
+    def surplus(self, now: float) -> list[Delivery]:
+        """Deliveries that should go back to the queue, for the hop has not moved for long."""
+        if now - self.progress < GIVE_UP:
+            return []
+        return [self.waiting.pop() for _ in range(len(self.waiting) - KEPT)]

@@ -1,0 +1,251 @@
+"""Which delivery goes by which connection: a backlog for each next hop, connections shared out fairly.
+
+At most concurrencyremote connections in all.  A hop that hangs keeps its own mail waiting and
+nobody else's: connections go round among the hops that want one, and mail parked at
+a hop that does not move does not count as in hand (`parked`).
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from appliance import log
+from appliance.dns import Resolver
+from appliance.errors import MailError, Result, Temporary, internal
+from appliance.lease import Delivery, Report
+from appliance.remote import mx, reports
+from appliance.remote.backlog import Backlog
+from appliance.remote.content import Content
+from appliance.remote.hops import Hop, SecureRoute
+from appliance.remote.own import Own
+from appliance.remote.session import Session
+from appliance.remote.settings import Settings
+
+TRIES = 5  # addresses of a hop in one attempt; RFC 5321 section 5.1 asks for at least two
+TURN = 10  # messages of a hop's only connection before it lets another hop have it
+
+Finish = Callable[[Delivery, list[Report], str], None]
+Fetch = Callable[[Delivery], "asyncio.Future[Content]"]
+
+
+class Dispatch:
+    """All deliveries in hand.
+
+    finish  told the results of a delivery, and the peer they come from
+    fetch   gets a large content
+    """
+
+    def __init__(self, settings: Settings, resolver: Resolver, finish: Finish, fetch: Fetch) -> None:
+        self.fetch = fetch
+        self.stopping = False
+        self._finish = finish
+        self._resolver = resolver
+        self._loop = asyncio.get_running_loop()
+        self._backlogs: dict[tuple[str, Hop], Backlog] = {}
+        self._of: dict[Session, Backlog] = {}
+        self._starving: dict[Backlog, None] = {}  # hops without a connection while all are in use, in turn
+        self._leaving: set[Session] = set()  # that make room for them
+        self._connections = 0  # open or on their way
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._warned: set[bytes] = set()
+        self.follow(settings, resolver)
+
+    def follow(self, settings: Settings, resolver: Resolver) -> None:
+        """A new generation is in force: it decides from the next attempt on."""
+        self.settings = settings
+        self._resolver = resolver
+        self._own = Own(frozenset({settings.me, settings.helo.lower()}), settings.own)
+        self._warned.clear()
+        self._share_out()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is in hand."""
+        return any(session.busy for session in self._of)
+
+    def parked(self, now: float) -> int:
+        """Deliveries that wait for hops that do not move."""
+        return sum(backlog.parked(now) for backlog in self._backlogs.values())
+
+    def take(self, delivery: Delivery) -> None:
+        """A delivery from the queue."""
+        try:
+            hop = self.settings.routes.next_hop(delivery.destination)
+        except SecureRoute as error:
+            if delivery.destination not in self._warned:
+                self._warned.add(delivery.destination)
+                log.warning(f"mail for {delivery.destination!r} waits: {error.text}")
+            self._answer(delivery, reports.failure(error))
+            return
+        key = (self.settings.name, hop)
+        backlog = self._backlogs.get(key)
+        if backlog is None:
+            backlog = self._backlogs[key] = Backlog(hop, self.settings)
+        backlog.add(delivery, self._loop.time())
+        if backlog.idle:
+            next(iter(backlog.idle)).advance()
+        else:
+            self._want(backlog)
+
+    def check(self, now: float) -> None:
+        """Called a few times a second: end what takes too long."""
+        for session in list(self._of):
+            session.check(now)
+        for backlog in list(self._backlogs.values()):
+            for delivery in backlog.surplus(now):
+                host = backlog.hop.host.decode("ascii", "replace")
+                error = Temporary(451, "4.4.5", f"Much mail waits for {host}, and none of it moves")
+                self._answer(delivery, reports.failure(error))
+
+    def forget(self) -> None:
+        """The queue took its leases back."""
+        for backlog in self._backlogs.values():
+            backlog.waiting.clear()
+        self._starving.clear()
+        for session in list(self._of):
+            session.abandon()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopping = True
+        for task in self._tasks:
+            task.cancel()
+        for session in list(self._of):
+            if not session.busy:
+                session.quit()
+
+    def close(self) -> None:
+        """Drop what is still in hand."""
+        for session in list(self._of):
+            session.abort("stopping")
+
+    # -- for sessions -------------------------------------------------------------------------
+
+    def next(self, session: Session) -> Delivery | None:
+        backlog = self._of[session]
+        if not backlog.waiting or self.stopping or session.abandoned or self._should_yield(session, backlog):
+            return None
+        backlog.idle.pop(session, None)
+        delivery = backlog.waiting.popleft()
+        self._want(backlog)
+        return delivery
+
+    def finished(self, session: Session, delivery: Delivery, results: list[Report]) -> None:
+        self._of[session].moved(self._loop.time(), accepted=results[0].result is Result.DONE)
+        self._finish(delivery, results, session.name)
+
+    def again(self, session: Session, delivery: Delivery) -> None:
+        if not session.abandoned:
+            self._of[session].waiting.appendleft(delivery)
+
+    def idle(self, session: Session) -> None:
+        backlog = self._of[session]
+        if self._starving and not self.stopping:
+            self._leaving.add(session)
+        if self._starving or self.stopping or session.abandoned:
+            session.quit()
+        else:
+            backlog.idle[session] = None
+
+    def closed(self, session: Session) -> None:
+        backlog = self._of.pop(session)
+        if session in backlog.sessions:
+            backlog.sessions.remove(session)
+            backlog.idle.pop(session, None)
+            self._leaving.discard(session)
+            self._connections -= 1
+            self._share_out()
+            self._want(backlog)
+
+    def _should_yield(self, session: Session, backlog: Backlog) -> bool:
+        """Whether a hop without any connection needs this one more."""
+        if len(self._starving) <= len(self._leaving):
+            return False
+        return len(backlog.sessions) > 1 or session.count >= TURN
+
+    # -- connections -------------------------------------------------------------------------
+
+    def _want(self, backlog: Backlog) -> None:
+        """See to it that a backlog has the connections it needs, or is forgotten when it is empty."""
+        if self.stopping:
+            return
+        if backlog.wants_connection and self._connections < self.settings.concurrency:
+            self._open(backlog)
+        elif backlog.starving and backlog not in self._starving:
+            self._starving[backlog] = None
+            idle = next((session for other in self._backlogs.values() for session in other.idle), None)
+            if idle is not None:
+                self._leaving.add(idle)
+                idle.quit()
+        elif backlog.empty:
+            self._backlogs.pop((backlog.settings.name, backlog.hop), None)
+
+    def _share_out(self) -> None:
+        """Give free connections to those who have none, the longest waiting first."""
+        while self._starving and self._connections < self.settings.concurrency and not self.stopping:
+            backlog = next(iter(self._starving))
+            del self._starving[backlog]
+            if backlog.starving:
+                self._open(backlog)
+
+    def _open(self, backlog: Backlog) -> None:
+        backlog.opening += 1
+        self._connections += 1
+        task = self._loop.create_task(self._connect(backlog))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, backlog: Backlog) -> None:
+        session, failure = None, None
+        try:
+            addresses = await mx.addresses(backlog.hop, self._resolver, self._own.mine)
+            for address in addresses[:TRIES]:
+                session, failure = await self._try(backlog, address)
+                if session is not None:
+                    break
+        except MailError as error:
+            failure = reports.failure(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the mail must get an answer
+            log.trouble("an internal error while connecting, the mail is deferred", repr(error))
+            failure = reports.failure(internal(error))
+        finally:
+            backlog.opening -= 1
+            if session is None:
+                self._connections -= 1
+        if session is not None:
+            backlog.progress = self._loop.time()
+            backlog.sessions.add(session)
+            session.advance()
+        elif failure is not None:
+            self._failed(backlog, failure)
+        self._share_out()
+
+    async def _try(self, backlog: Backlog, address: mx.Address) -> tuple[Session | None, Report | None]:
+        """Connect to one address: a session that is ready, or why not."""
+        settings = backlog.settings
+        session = Session(self, address, settings.helo, settings.answer)
+        self._of[session] = backlog
+        try:
+            async with asyncio.timeout(settings.connect):
+                await self._loop.create_connection(lambda: session, address.ip, address.port)
+        except BaseException as error:
+            self._of.pop(session, None)
+            if not isinstance(error, OSError):  # a TimeoutError is one
+                raise
+            cause = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            return None, reports.failure(Temporary(451, "4.4.1", f"No connection to {address.name}: {cause}"))
+        failure = await session.opened
+        if failure is None and session not in self._of:
+            failure = reports.failure(Temporary(451, "4.4.2", f"{address.name} closed the connection at once"))
+        return (session, None) if failure is None else (None, failure)
+
+    def _failed(self, backlog: Backlog, failure: Report) -> None:
+        backlog.limit = max(1, len(backlog.sessions))
+        if backlog.sessions or backlog.opening:
+            return  # those that are open serve what waits
+        waiting, count = backlog.waiting, len(backlog.waiting)
+        for _ in range(count):
+            self._answer(waiting.popleft(), failure)
+        self._want(backlog)
+
+    def _answer(self, delivery: Delivery, report: Report) -> None:
+        self._finish(delivery, [report] * len(delivery.recipients), "")

@@ -1,0 +1,79 @@
+"""What became of each recipient, in the words that go into the log and into a bounce.
+
+Pure: replies in, reports out.  The classes are qmail's: below 400 accepted, 5xx permanent,
+all else temporary; so is everything that is not a reply.
+"""
+
+from appliance.errors import MailError, Permanent, Result
+from appliance.lease import Delivery, Report
+from appliance.remote.client import Transaction
+from appliance.reply import Reply
+
+SAID = 5000  # bytes of the peer's text that are kept, as in qmail
+
+
+def said(reply: Reply) -> bytes:
+    """What the peer said, as a line of its own."""
+    return b"Remote host said: " + reply.text[:SAID].replace(b"\0", b"?")
+
+
+def failure(error: MailError) -> Report:
+    """A failure before, or instead of, a dialogue."""
+    return Report(error.result, f"{error.text}. (#{error.enhanced})\n".encode("ascii", "replace"))
+
+
+def unsendable(delivery: Delivery, size: int, limit: int | None) -> Report | None:
+    """Why a delivery can't even be begun, if so.
+
+    limit: what the peer offers by SIZE (RFC 1870); None or 0: it knows none
+    """
+    if limit and size > limit:
+        return failure(Permanent(552, "5.3.4", f"The message has {size} bytes, the next host takes {limit} at most"))
+    for address in (delivery.sender, *delivery.recipients):
+        if b"\n" in address or b"\r" in address or b"\0" in address:  # it would be a command of its own
+            return failure(Permanent(553, "5.1.3", "An address with a line end in it can't be sent"))
+    return None
+
+
+def _result(reply: Reply) -> Result:
+    return Result.PERMANENT if reply.code >= 500 else Result.TEMPORARY
+
+
+def _refused(what: bytes, reply: Reply) -> Report:
+    return Report(_result(reply), what + b"\n" + said(reply) + b"\n")
+
+
+def reports(transaction: Transaction, host: bytes) -> list[Report]:
+    """A report for each recipient; `host` names the peer (its IP address)."""
+    mail, data, final = transaction.mail, transaction.data, transaction.final
+    count = len(transaction.recipients)
+    if mail is not None and mail.code >= 400:
+        return [_refused(b"Connected to " + host + b" but the sender was rejected.", mail)] * count
+    if final is not None and transaction.accepted:
+        if final.code < 400:
+            outcome = Report(Result.DONE, host + b" accepted message.\n" + said(final) + b"\n")
+        else:
+            outcome = _refused(host + b" failed after the message was sent.", final)
+    elif data is not None and transaction.accepted and data.code >= 400:
+        outcome = _refused(host + b" failed on the DATA command.", data)
+    elif transaction.cause is not None or transaction.accepted:
+        outcome = _interrupted(transaction, host)
+    else:
+        outcome = Report(Result.TEMPORARY, b"Giving up on " + host + b".\n")
+    if transaction.accepted == count:
+        return [outcome] * count
+    refusals = [_recipient(reply, host) if reply.code >= 400 else outcome for reply in transaction.rcpts]
+    return refusals + [outcome] * (count - len(refusals))
+
+
+def _recipient(reply: Reply, host: bytes) -> Report:
+    text = host + b" does not like recipient.\n" + said(reply) + b"\nGiving up on " + host + b".\n"
+    return Report(_result(reply), text)
+
+
+def _interrupted(transaction: Transaction, host: bytes) -> Report:
+    cause = (transaction.cause or "the answer to DATA makes no sense").encode("ascii", "replace")
+    text = b"Connected to " + host + b" but the connection died: " + cause + b". "
+    if transaction.dot_sent:  # RFC 5321 section 4.5.4.2: the peer may have it although it could not say so
+        text += b"Possible duplicate! "
+    return Report(Result.TEMPORARY, text + b"(#4.4.2)\n")

@@ -1,0 +1,279 @@
+"""A connection to a next host: owns the socket, drives the client, keeps the times.
+
+It asks its owner for the next delivery whenever the dialogue has room for one, so a connection
+serves as many messages as wait, one after the other.
+"""
+
+import asyncio
+import os
+from collections import deque
+from typing import Protocol, cast
+
+from appliance.errors import Result, Temporary, internal
+from appliance.lease import Delivery, Report
+from appliance.remote import content, reports
+from appliance.remote.client import Client, Phase, Step, Transaction
+from appliance.remote.content import Content
+from appliance.remote.mx import Address
+
+# RFC 5321 section 4.5.3.2, seconds; control/timeoutremote shortens them
+LIMITS = {
+    Step.GREETING: 300,
+    Step.HELLO: 300,
+    Step.MAIL: 300,
+    Step.RCPT: 300,
+    Step.DATA: 120,
+    Step.FINAL: 600,
+    Step.RSET: 300,
+}
+BLOCK = 180  # seconds for a block of content to be taken
+IDLE = 1.0  # seconds a connection is kept for mail that may come
+BUFFER = 128 * 1024  # bytes of content that wait for the peer
+
+
+class Owner(Protocol):
+    """Who gives a session its work."""
+
+    def next(self, session: "Session") -> Delivery | None:
+        """Another delivery for this connection, if there is one."""
+
+    def fetch(self, delivery: Delivery) -> "asyncio.Future[Content]":
+        """A large content, fetched in a thread."""
+
+    def finished(self, session: "Session", delivery: Delivery, results: list[Report]) -> None:
+        """A delivery has its results."""
+
+    def again(self, session: "Session", delivery: Delivery) -> None:
+        """The connection ended before the delivery began: it is for another one."""
+
+    def idle(self, session: "Session") -> None:
+        """Nothing to do."""
+
+    def closed(self, session: "Session") -> None:
+        """The connection is gone."""
+
+
+class Session(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, owner: Owner, address: Address, helo: bytes, answer: int) -> None:
+        self.address = address
+        self.name = address.name
+        self.count = 0  # messages that were accepted
+        self.abandoned = False  # the queue took its leases back
+        self.deadline = float("inf")
+        self.loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[Report | None] = self.loop.create_future()
+        self._owner = owner
+        self._ip = address.ip.encode()
+        self._client = Client(helo)
+        self._limits = {step: min(limit, answer) for step, limit in LIMITS.items()}
+        self._block = min(BLOCK, answer)
+        self._hand: deque[Delivery] = deque()  # in the order of their transactions
+        self._task: asyncio.Task[None] | None = None  # fetches or streams a large content
+        self._fd = -1
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._transport: asyncio.Transport | None = None
+        self._lost_cause = "the connection was closed"
+
+    # -- for the owner ----------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a delivery is in hand."""
+        return bool(self._hand)
+
+    @property
+    def ready(self) -> bool:
+        """Whether mail can be taken at once."""
+        return self._task is None and self._client.room
+
+    def advance(self) -> None:
+        """Begin what there is room for, send what is to be sent."""
+        client, transport = self._client, self._transport
+        if transport is None or transport.is_closing():
+            return
+        if client.broken is not None:
+            self.abort(client.broken)
+            return
+        while client.room and self._task is None and (delivery := self._owner.next(self)) is not None:
+            self._hand.append(delivery)
+            if delivery.content is None:
+                self._task = self.loop.create_task(self._fetch(delivery))
+            else:
+                self._begin(delivery, content.small(delivery.content))
+        if output := client.output():
+            transport.write(output)
+            self._restart_clock()
+        if client.stream is not None and self._task is None:
+            self._task = self.loop.create_task(self._stream())
+        elif not self._hand and client.phase is Phase.ENDING:
+            transport.close()
+        elif not self._hand and client.phase is Phase.READY:
+            self.deadline = self.loop.time() + IDLE
+            self._owner.idle(self)
+
+    def check(self, now: float) -> None:
+        """End what takes too long."""
+        if now < self.deadline or self._task is not None:
+            return  # a task has a clock of its own
+        if not self._hand and self._client.phase is Phase.READY:
+            self.quit()
+        else:
+            self.abort(f"no answer to {self._client.waiting or 'nothing'} in time")
+
+    def quit(self) -> None:
+        """Part in peace: nothing is in hand."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._client.quit()
+            self._transport.write(self._client.output())
+            self._transport.close()
+
+    def abort(self, cause: str) -> None:
+        """Drop the connection; what is in hand fails for now."""
+        self._lost_cause = cause
+        if self._transport is not None:
+            self._transport.abort()
+
+    def abandon(self) -> None:
+        """The queue took its leases back: nothing that the peer has not got yet may be sent."""
+        self.abandoned = True
+        if not self._client.dot_outstanding:
+            self.abort("the queue is gone")
+
+    # -- from the socket ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", transport)  # uvloop's transports inherit from nothing
+        transport.set_write_buffer_limits(high=BUFFER, low=BUFFER // 4)
+        self._transport = transport
+        self._restart_clock()
+
+    def data_received(self, data: bytes) -> None:
+        client = self._client
+        before = client.replies
+        for transaction in client.receive(data):
+            self._done(transaction)
+        if client.replies != before:  # a peer that trickles bytes gains no time by it
+            self._restart_clock()
+        if not self.opened.done():
+            if client.phase is Phase.READY:
+                self.opened.set_result(None)  # the owner, who waits for it, calls `advance`
+                return
+            if client.refusal is not None:
+                self.opened.set_result(self._unwelcome())
+                self.quit()
+                return
+        self.advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        cause = str(exc) if exc is not None else self._lost_cause
+        if self._task is not None:
+            self._task.cancel()
+        for transaction in self._client.lost(cause):
+            self._done(transaction)
+        while self._hand:  # being fetched, not begun
+            delivery = self._hand.popleft()
+            if self.count:
+                self._owner.again(self, delivery)
+            else:
+                self._owner.finished(self, delivery, [self._dead(cause)] * len(delivery.recipients))
+        self._close_content()
+        if not self.opened.done():
+            self.opened.set_result(self._dead(cause))
+        self._owner.closed(self)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # -- deliveries ---------------------------------------------------------------------------
+
+    def _begin(self, delivery: Delivery, body: Content) -> None:
+        refusal = reports.unsendable(delivery, body.size, self._client.size)
+        if refusal is not None:
+            self._hand.remove(delivery)
+            self._close_content()
+            self._owner.finished(self, delivery, [refusal] * len(delivery.recipients))
+            return
+        self._client.begin(
+            Transaction(delivery.sender, delivery.recipients, body.wire, body.size, eight_bit=body.eight_bit)
+        )
+
+    def _done(self, transaction: Transaction) -> None:
+        delivery = self._hand.popleft()
+        if transaction.body is None:
+            self._close_content()
+        if self.count and (transaction.mail is None or transaction.mail.code == 421):
+            # the peer has had enough of this connection, and knows nothing of the message
+            self._owner.again(self, delivery)
+            return
+        results = reports.reports(transaction, self._ip)
+        self.count += transaction.final is not None and transaction.final.code < 400
+        self._owner.finished(self, delivery, results)
+
+    async def _fetch(self, delivery: Delivery) -> None:
+        fetching = self._owner.fetch(delivery)
+        try:
+            body = await asyncio.shield(fetching)
+            self._fd = body.fd
+            self._begin(delivery, body)
+        except asyncio.CancelledError:
+            fetching.add_done_callback(_discard)
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the message must get an answer
+            self._hand.remove(delivery)
+            later = reports.failure(internal(error) if not isinstance(error, OSError) else _unreadable(error))
+            self._owner.finished(self, delivery, [later] * len(delivery.recipients))
+        self._task = None
+        self._restart_clock()
+        self.advance()
+
+    async def _stream(self) -> None:
+        assert self._transport is not None
+        chunks = content.wire_chunks(self._fd)
+        try:
+            while (chunk := await self.loop.run_in_executor(None, next, chunks, None)) is not None:
+                self._transport.write(chunk)
+                async with asyncio.timeout(self._block):
+                    await self._writable.wait()
+        except TimeoutError:
+            self.abort("it does not take the content")
+            return
+        except Exception as error:  # noqa: BLE001  # half a content must never be followed by a dot
+            self.abort(f"the content can't be read: {error}")
+            return
+        self._task = None
+        if self._client.stream is not None:  # else the peer has answered in the middle of it
+            self._client.streamed()
+        self.advance()
+
+    def _close_content(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _restart_clock(self) -> None:
+        step = self._client.waiting
+        self.deadline = self.loop.time() + (self._limits[step] if step is not None else self._block)
+
+    def _unwelcome(self) -> Report:
+        refusal = self._client.refusal
+        assert refusal is not None
+        text = b"Connected to %b but it does not want to talk to us.\n%b\n" % (self._ip, reports.said(refusal))
+        return Report(Result.TEMPORARY, text)  # a 5xx as well, as in qmail: it is about us, not about the message
+
+    def _dead(self, cause: str) -> Report:
+        return reports.failure(Temporary(451, "4.4.2", f"Connected to {self.address.ip} but no greeting: {cause}"))
+
+
+def _discard(fetching: "asyncio.Future[Content]") -> None:
+    if fetching.exception() is None:
+        os.close(fetching.result().fd)
+
+
+def _unreadable(error: OSError) -> Temporary:
+    return Temporary(451, "4.3.0", "The content can't be read now", error)
