@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from appliance.config.problem import TOP, ConfigError, Path, Problem, one_line, spell
+from appliance.config.problem import TOP, ConfigError, Finding, Path, Problem, one_line, spell
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _WORDS = {"true": True, "false": False, "null": None, "": None}
@@ -33,16 +33,15 @@ class Document:
     values: dict[Path, tuple[int, int]] = field(repr=False)
     keys: dict[Path, tuple[int, int]] = field(repr=False)
 
-    def problem(self, path: Path, text: str, *, at_key: bool = False) -> Problem:
-        """A problem at a path, or at the nearest thing around it that the file does hold."""
-        where: Path = path
-        while where:
-            if at_key and where in self.keys:
-                return Problem(self.file, *self.keys[where], spell(path), text)
-            if where in self.values:
-                return Problem(self.file, *self.values[where], spell(path), text)
+    def problem(self, finding: Finding) -> Problem:
+        """The finding at its path, or at the nearest thing around it that the file does hold."""
+        where = finding.path
+        while where not in self.values:
             where = where[:-1]
-        return Problem(self.file, *self.values.get(TOP, (1, 1)), spell(path), text)
+        # what stands around it is found by its key: `domains:` has no value of its own to look at
+        by_key = finding.at_key or where != finding.path
+        position = self.keys.get(where, self.values[where]) if by_key else self.values[where]
+        return Problem(self.file, *position, spell(finding.path), finding.text)
 
 
 def load(data: bytes, file: str) -> Document:

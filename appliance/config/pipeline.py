@@ -10,7 +10,7 @@ from appliance.config.caution import warnings
 from appliance.config.compile import compile_files
 from appliance.config.gateway import default_gateways, gateway_warning
 from appliance.config.generation import generation_name
-from appliance.config.load import Document, load
+from appliance.config.load import load
 from appliance.config.model import Configuration
 from appliance.config.problem import ConfigError, Problem
 
@@ -39,14 +39,11 @@ def read(path: Path) -> Configuration:
 
 def parse(data: bytes, file: str) -> Configuration:
     """The configuration in the bytes of a file of that name. Raises ConfigError with every mistake."""
-    document: Document = load(data, file)
-    found = schema.problems(document)
-    tree, unsound = sound.part(document.tree, [path for path, _ in found])
+    document = load(data, file)
+    found = schema.broken(document.tree)
+    tree, unsound = sound.part(document.tree, [finding.path for finding in found])
     configuration = model.build(schema.fill(tree))
-    mistakes = [problem for _, problem in found]
-    mistakes += [
-        document.problem(path, text, at_key=at_key) for path, text, at_key in rules.broken(configuration, unsound)
-    ]
-    if mistakes:
-        raise ConfigError(mistakes)
+    found += rules.broken(configuration, unsound)
+    if found:
+        raise ConfigError(map(document.problem, found))
     return configuration

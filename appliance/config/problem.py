@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 
@@ -18,6 +19,14 @@ def spell(path: Path) -> str:
         else:
             text += f".{step}" if text else step
     return text or "(top)"
+
+
+class Finding(NamedTuple):
+    """A mistake before it has a position: the path, what was found and would be right, the key or its value."""
+
+    path: Path
+    text: str
+    at_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,37 @@
-"""Stub."""
+"""What a schema can't say: the rules between keys, one function each.  Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from appliance.config import domain_rules, host_rules
 from appliance.config.model import Configuration
-from appliance.config.problem import Path
+from appliance.config.problem import Finding
 from appliance.config.sound import Unsound
 
+Rule = Callable[[Configuration, Unsound], Iterator[Finding]]
 
-def broken(configuration: Configuration, unsound: Unsound) -> Iterator[tuple[Path, str, bool]]:
-    yield from ()
+# each rule, and the top-level keys that must be free of other mistakes for its verdict to mean something
+RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
+    (domain_rules.unique, frozenset({"domains"})),
+    (domain_rules.apart, frozenset({"domains"})),
+    (domain_rules.postmasters, frozenset({"domains"})),
+    (domain_rules.targets, frozenset({"domains", "postmaster"})),
+    (domain_rules.repeated, frozenset({"domains"})),
+    (domain_rules.delivery, frozenset({"domains"})),
+    (domain_rules.loops, frozenset({"domains"})),
+    (host_rules.listeners, frozenset({"listen"})),
+    (host_rules.open_relay, frozenset({"relay", "listen"})),
+    (host_rules.newlines, frozenset({"smtp"})),
+    (host_rules.routes, frozenset({"routes", "domains"})),
+    (host_rules.control, frozenset({"control"})),
+    (host_rules.postmaster, frozenset({"hostname", "postmaster"})),
+)
+
+
+def broken(configuration: Configuration, unsound: Unsound) -> list[Finding]:
+    """Everything the rules have against a configuration."""
+    return [
+        finding
+        for rule, sections in RULES
+        if not sections & unsound.sections
+        for finding in rule(configuration, unsound)
+    ]

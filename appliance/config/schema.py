@@ -10,8 +10,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from appliance.config.load import Document
-from appliance.config.problem import Path, Problem, nearest
+from appliance.config.problem import Finding, Path, nearest
 from appliance.config.values import FORMATS
 
 FILE = FilePath(__file__).resolve().parents[2] / "schema" / "mail.schema.json"
@@ -46,33 +45,29 @@ def _conforms(read: Callable[[str], Any], value: object) -> bool:
     return True
 
 
-def problems(document: Document) -> list[tuple[Path, Problem]]:
-    """Everything the schema has against a document, each with its path."""
-    return [
-        (path, document.problem(path, text, at_key=at_key))
-        for error in _validator().iter_errors(document.tree)
-        for path, text, at_key in _told(error)
-    ]
+def broken(tree: Any) -> list[Finding]:
+    """Everything the schema has against a tree."""
+    return [finding for error in _validator().iter_errors(tree) for finding in _told(error)]
 
 
-def _told(error: ValidationError) -> Iterator[tuple[Path, str, bool]]:
-    """What one of jsonschema's errors means: path, text, whether it is about the key."""
+def _told(error: ValidationError) -> Iterator[Finding]:
+    """What one of jsonschema's errors means."""
     path: Path = tuple(error.absolute_path)
     instance: Any = error.instance
     rule: Any = error.validator_value
     part: dict[str, Any] = error.schema  # type: ignore[assignment]  # none of ours is a bare true or false
     if "propertyNames" in error.absolute_schema_path:
-        yield (*path, instance), f"found the name {instance!r}; {error.cause}", True
+        yield Finding((*path, instance), f"found the name {instance!r}; {error.cause}", at_key=True)
     elif error.validator == "additionalProperties":
         for key in _unknown(instance, part):
-            yield (*path, key), _unknown_key(key, part), True
+            yield Finding((*path, key), _unknown_key(key, part), at_key=True)
     elif error.validator == "required":
         meant = {nearest(key, part["properties"]) for key in _unknown(instance, part)}
         for key in rule:  # `hostnme:` is one mistake, not an unknown key and a missing one
             if key not in instance and key not in meant:
-                yield (*path, key), _missing_key(key, part), True
+                yield Finding((*path, key), _missing_key(key, part), at_key=True)
     else:
-        yield path, f"found {_show(instance, part)}; {_right(error)}", False
+        yield Finding(path, f"found {_show(instance, part)}; {_right(error)}")
 
 
 def _unknown(instance: dict[str, Any], part: dict[str, Any]) -> list[str]:
