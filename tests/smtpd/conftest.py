@@ -121,6 +121,10 @@ class Client:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def shut(self) -> None:
+        """No more from us; the server may go on talking."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def line(self) -> bytes:
         """The next line, without CRLF; b"" at the end of the connection."""
         while b"\r\n" not in self._buffer:
