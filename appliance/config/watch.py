@@ -52,7 +52,7 @@ class Watcher:
     def __init__(self, config: Path, state: State) -> None:
         self._config = config
         self._state = state
-        self._seen: object = None  # the first look compares with the generation, for the file may just have changed
+        self._seen: object = "nothing yet"  # so the first look compiles: the file may have changed just before it
         self._folders = Folders()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: set[int] = set()
@@ -68,7 +68,9 @@ class Watcher:
             self._folders.watch(folders_to(self._config))
             self._wait(LOOK)
             self._settle()
-            if not readable(self._config) <= self.readable:
+            if not all(
+                any(folder.is_relative_to(open_) for open_ in self.readable) for folder in readable(self._config)
+            ):
                 log.stopping(f"{self._config} lies in another folder now; started again with other rules")
                 return
             self._look()
