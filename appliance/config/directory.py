@@ -22,7 +22,9 @@ class Directory:
     """All names of our domains and of the host itself."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._domains = {domain.name: _entries(domain) for domain in configuration.domains}
+        self._domains: dict[str, dict[str, Entry]] = {}
+        for domain in configuration.domains:
+            self._domains.setdefault(domain.name, {}).update(_entries(domain))
         if configuration.hostname not in self._domains:
             name = f"postmaster@{configuration.hostname}"
             postmaster = Entry(("postmaster",), name, (configuration.postmaster,))

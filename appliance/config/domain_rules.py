@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from appliance import dotqmail
 from appliance.config.directory import Directory, Entry, forward
-from appliance.config.model import Alias, Configuration, Domain, Mailbox
+from appliance.config.model import Alias, Configuration, Domain
 from appliance.config.problem import Finding, Path, nearest
 from appliance.config.sound import Unsound
 
@@ -123,16 +123,13 @@ def delivery(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
     """A mailbox's lines fit together."""
     for domain in configuration.domains:
         for box in domain.mailboxes:
-            if problem := _unfit(box):
-                yield Finding(("domains", domain.key, "mailboxes", box.key, "deliver"), problem)
-
-
-def _unfit(box: Mailbox) -> str | None:
-    try:
-        dotqmail.instructions("\n".join(box.deliver).encode())
-    except dotqmail.DotQmailError as error:
-        return f"{error}; remove the +list line or the other"
-    return None
+            try:
+                dotqmail.instructions("\n".join(box.deliver).encode())
+            except dotqmail.DotQmailError:  # each line by itself is valid
+                text = (
+                    "found +list, which allows only forwards from there on, before another line; remove one of the two"
+                )
+                yield Finding(("domains", domain.key, "mailboxes", box.key, "deliver"), text)
 
 
 def loops(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
@@ -162,4 +159,6 @@ def _loop(way: list[Entry], entry: Entry) -> Finding:
 
 def _next(entry: Entry, directory: Directory) -> list[Entry]:
     found = [directory.find(address) for address in entry.leads_to if directory.ours(address)]
-    return [each for each in reversed(found) if each is not None]
+    # only the host's postmaster may rely on a catch-all; from anywhere else it is a missing name, and told as such
+    host = entry.path == ("postmaster",)
+    return [each for each in reversed(found) if each is not None and (host or not each.catch_all)]

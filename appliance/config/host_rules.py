@@ -104,15 +104,3 @@ def control(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
             yield Finding(path, f"no control file that Paperpath knows; {hint}", at_key=True)
         elif KNOWN[name] is ONE and len(lines) != 1:
             yield Finding(path, f"found {len(lines)} lines; {name} holds one")
-
-
-def postmaster(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
-    """The postmaster is somebody, not the name that leads to him."""
-    names = {domain.name for domain in configuration.domains}
-    if (
-        names
-        and configuration.hostname not in names
-        and configuration.postmaster == f"postmaster@{configuration.hostname}"
-    ):
-        text = f"found {configuration.postmaster}, the name that leads here; name a person's address"
-        yield Finding(("postmaster",), text)

@@ -16,6 +16,7 @@ import yaml
 from appliance.config.problem import TOP, ConfigError, Finding, Path, Problem, one_line, spell
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
+_ANCHORED = re.compile(r"[\[,:\s]&[^\s,]*\Z")
 _WORDS = {"true": True, "false": False, "null": None, "": None}
 _DEPTH = 20  # a deeper file is no mail.yaml, and Python's stack is finite
 
@@ -82,9 +83,9 @@ class _Reader:
                     documents += 1
                     if documents == 2:
                         self._wrong(event, TOP, "a second document begins here; one file holds one configuration")
+                        break
                 elif isinstance(event, yaml.NodeEvent):
-                    found = self._value(event, TOP)
-                    tree = found if documents == 1 else tree
+                    tree = self._value(event, TOP)
         except yaml.MarkedYAMLError as error:
             self._problems.append(self._syntax(error))
         except yaml.reader.ReaderError as error:
@@ -111,7 +112,7 @@ class _Reader:
         if event.anchor is not None:
             self._wrong(event, path, f'a YAML anchor &{event.anchor}; write text that begins with & in quotes: "&…"')
         if event.tag is not None:
-            self._wrong(event, path, f'a YAML tag {event.tag}; write text that begins with ! in quotes: "!…"')
+            self._wrong(event, path, f"a YAML tag {event.tag}; remove it, or put text that begins with ! in quotes")
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else _plain(event.value)
         if len(path) > _DEPTH:
@@ -206,7 +207,7 @@ def _explain(line: str, column: int, parser: str) -> str:
         return (
             "found `: ` inside a text, or a key indented otherwise than its neighbours; quote the one, align the other"
         )
-    if "alphabetic or numeric character" in parser:
+    if "alphabetic or numeric character" in parser or _ANCHORED.search(line[:column]):
         return "found * or & where a value begins; put the text in quotes"
     if column < len(line) and line[column] in "@`%*&|!:>":
         return f"found {line[column]} where a value begins; put the text in quotes"

@@ -92,7 +92,7 @@ class Configuration:
 def build(tree: dict[str, Any]) -> Configuration:
     """The configuration of a tree that the schema has passed and filled."""
     domains = tuple(_domain(key, value) for key, value in tree["domains"].items())
-    first = domains[0].name if domains else tree["hostname"]
+    first = domains[0].name if domains else "unknown.invalid"  # without domains it never comes into force
     tls = tree["tls"]
     return Configuration(
         hostname=values.hostname(tree["hostname"]),

@@ -41,7 +41,7 @@ def parse(data: bytes, file: str) -> Configuration:
     """The configuration in the bytes of a file of that name. Raises ConfigError with every mistake."""
     document = load(data, file)
     found = schema.broken(document.tree)
-    tree, unsound = sound.part(document.tree, [finding.path for finding in found])
+    tree, unsound = sound.part(document.tree, found)
     configuration = model.build(schema.fill(tree))
     found += rules.broken(configuration, unsound)
     if found:

@@ -23,7 +23,6 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (host_rules.newlines, frozenset({"smtp"})),
     (host_rules.routes, frozenset({"routes", "domains"})),
     (host_rules.control, frozenset({"control"})),
-    (host_rules.postmaster, frozenset({"hostname", "postmaster"})),
 )
 
 

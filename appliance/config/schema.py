@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,6 +16,7 @@ from appliance.config.values import FORMATS
 
 FILE = FilePath(__file__).resolve().parents[2] / "schema" / "mail.schema.json"
 
+_CREDENTIALS = re.compile(r"://[^/]*@")
 _TYPES = {
     "boolean": "true or false",
     "integer": "a whole number",
@@ -47,7 +49,7 @@ def _conforms(read: Callable[[str], Any], value: object) -> bool:
 
 def broken(tree: Any) -> list[Finding]:
     """Everything the schema has against a tree."""
-    return [finding for error in _validator().iter_errors(tree) for finding in _told(error)]
+    return list(dict.fromkeys(finding for error in _validator().iter_errors(tree) for finding in _told(error)))
 
 
 def _told(error: ValidationError) -> Iterator[Finding]:
@@ -88,7 +90,7 @@ def _missing_key(key: str, part: dict[str, Any]) -> str:
 def _show(value: Any, part: dict[str, Any]) -> str:
     if value is None:
         return "nothing"
-    if isinstance(value, str) and part.get("writeOnly"):
+    if isinstance(value, str) and (part.get("writeOnly") or _CREDENTIALS.search(value)):
         return "text that is not shown here"  # it may be a secret
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -109,10 +111,12 @@ def _right(error: ValidationError) -> str:
             types = [rule] if isinstance(rule, str) else rule
             needed = " or ".join(_TYPES[name] for name in types if name != "null")
             if "string" in types and isinstance(instance, int):
-                return f'{needed} is needed: put it in quotes, "{str(instance).lower()}"'
+                return _as_text(str(instance).lower(), error.schema)
+            if types == ["integer"] and isinstance(instance, str) and instance.isdigit():
+                return f"{needed} is needed: {instance} without quotes"
             if types == ["array"] and isinstance(instance, str):
                 return f"a list is needed: [{instance}]"
-            return f"{needed} is needed"
+            return f"{needed} is needed" + (", or no such key at all" if instance is None else "")
         case "enum":
             return f"{' or '.join(map(str, rule))} is needed"
         case "minimum":
@@ -123,6 +127,14 @@ def _right(error: ValidationError) -> str:
             return "at least one entry is needed"
         case _:  # format: the cause is the reader's own words
             return str(error.cause)
+
+
+def _as_text(text: str, part: Any) -> str:
+    try:
+        FORMATS[part["format"]](text)
+    except ValueError as error:
+        return str(error)
+    return f'text is needed: put it in quotes, "{text}"'
 
 
 def fill(tree: Any, part: dict[str, Any] | None = None) -> Any:

@@ -80,6 +80,8 @@ def _is_domain(name: str) -> bool:
 
 def hostname(text: str) -> str:
     """A fully qualified host name in lower case."""
+    if text.replace(".", "").isdigit() or ":" in text:
+        raise ValueError("a name is needed, not an address: mx.example.org")
     name = domain(text)
     if "." not in name:
         raise ValueError(f"a fully qualified name is needed, with its domain: {name}.example.org")
