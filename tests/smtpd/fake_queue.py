@@ -47,6 +47,10 @@ class FakeQueue:
             thread.join()
         self._threads = []
 
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
     def _thread(self, target, *args) -> None:
         thread = threading.Thread(target=target, args=args)
         self._threads.append(thread)
