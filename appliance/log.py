@@ -13,6 +13,7 @@ from json.encoder import encode_basestring_ascii as _quote
 
 _WRITE = 4096  # PIPE_BUF: a pipe that polls writable takes this much at once, whole
 _KEEP = 1 << 20  # bytes of lines that wait for a slow reader
+_VALUES = 3750  # of a line's _WRITE, for its values: a longer line would block a pipe that is nearly full
 
 Value = str | bytes | int | float | None
 
@@ -59,6 +60,7 @@ class _Writer:
             self._poll.register(self.fd, select.POLLOUT)
             self._polled = self.fd
         lines = self._lines
+        read = True
         while lines:
             count, size = 0, 0
             for line in lines:  # as many whole lines as one write takes
@@ -73,9 +75,10 @@ class _Writer:
                 return
             except OSError:  # nobody reads the log any more; mail goes on
                 self._dropped += count
+                read = False
             del lines[:count]
             self._bytes -= size
-        if self._dropped:
+        if self._dropped and read:
             dropped, self._dropped = self._dropped, 0
             self.add("log_dropped", f', "lines": {dropped}')
 
@@ -99,18 +102,26 @@ def flush() -> None:
     _writer.flush()
 
 
-def _text(value: Value) -> str:
+def _text(value: Value, limit: int = _VALUES // 5) -> str:
+    """The value as JSON, at most `limit` characters of it."""
     if isinstance(value, bytes):
-        return _quote(value.decode("utf-8", "backslashreplace"))
-    if isinstance(value, str):
-        return _quote(value.encode("utf-8", "backslashreplace").decode())
-    if value is None:
+        text = value.decode("utf-8", "backslashreplace")
+    elif isinstance(value, str):
+        text = value.encode("utf-8", "backslashreplace").decode()
+    elif value is None:
         return "null"
-    return str(round(value, 3)) if isinstance(value, float) else str(int(value))
+    else:
+        return str(round(value, 3)) if isinstance(value, float) else str(int(value))
+    quoted = _quote(text)
+    while len(quoted) > limit:
+        text = text[: len(text) * (limit - 5) // len(quoted)]
+        quoted = _quote(text + "...")
+    return quoted
 
 
 def _emit(event: str, **fields: Value) -> None:
-    _writer.add(event, "".join([f', "{name}": {_text(value)}' for name, value in fields.items()]))
+    limit = _VALUES // len(fields)
+    _writer.add(event, "".join([f', "{name}": {_text(value, limit)}' for name, value in fields.items()]))
 
 
 # -- programs ---------------------------------------------------------------------------
