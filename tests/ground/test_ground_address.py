@@ -1,0 +1,51 @@
+"""Addresses: taken apart and quoted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance import address
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts", "reason"),
+    [
+        (b"a@b", (b"a", b"b"), "the common case"),
+        (b'"a@b"@c', (b'"a@b"', b"c"), "the last @ counts"),
+        (b"a", (b"a", b""), "no @"),
+        (b"@b", (b"", b"b"), "an empty local part"),
+        (b"", (b"", b""), "a bounce's sender"),
+    ],
+)
+def test_split(whole: bytes, parts: tuple[bytes, bytes], reason: str) -> None:
+    """An address is cut at its last @."""
+    assert address.split(whole) == parts, reason
+
+
+@pytest.mark.parametrize(
+    ("plain", "quoted", "reason"),
+    [
+        (b"alice@example.org", b"alice@example.org", "a dot-atom needs no quotes"),
+        (b"a.b+c-d@x", b"a.b+c-d@x", "nor do these characters"),
+        (b"a b@x", b'"a b"@x', "a space"),
+        (b"a..b@x", b'"a..b"@x', "two dots in a row"),
+        (b".a@x", b'".a"@x', "a dot first"),
+        (b"a.@x", b'"a."@x', "a dot last"),
+        (b'a"b\\c@x', b'"a\\"b\\\\c"@x', "quote and backslash are escaped"),
+        (b"@x", b'""@x', "an empty local part"),
+        (b"a@b@x", b'"a@b"@x', "an @ in the local part"),
+        (b"\xc3\xbc@x", b'"\xc3\xbc"@x', "eight-bit text"),
+        (b"", b"", "a bounce"),
+        (b"#@[]", b"#@[]", "a double bounce"),
+    ],
+)
+def test_quote(plain: bytes, quoted: bytes, reason: str) -> None:
+    """Between < and > a local part is quoted if it must be (RFC 5321 section 4.1.2)."""
+    assert address.quote(plain) == quoted, reason
+
+
+@given(st.binary(max_size=40))
+def test_a_header_line_stays_one_line(text: bytes) -> None:
+    """An LF in an address can't begin a header of its own."""
+    assert b"\n" not in address.one_line(text)
+    assert len(address.one_line(text)) == len(text)

@@ -1,0 +1,114 @@
+"""users/assign and the look-up in users/cdb."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance import cdb, users
+from appliance.control import Generation
+from appliance.users import Users
+
+ASSIGN = b"""=alice:alice:101:102:home/alice:::
+=Bob:bob:1:1:home/bob::rest-after-seven-colons:ignored
++list-:lists:5:5:home/lists:-:pre-:
++list-sub-:sub:6:6:home/sub:-::
++example.org-:alias:7:7:mail/example.org:-::
+=alice:second:1:1:home/second:::
++x-:first:1:1:one:-::
++x-:second:1:1:two:-::
+.
+what follows the dot is not read
+"""
+
+
+@pytest.mark.parametrize(
+    ("local", "name", "dash", "ext", "reason"),
+    [
+        (b"alice", b"alice", b"", b"", "an exact entry; of two the first wins (trap 1)"),
+        (b"ALICE", b"alice", b"", b"", "the look-up folds case"),
+        (b"bob", b"bob", b"", b"rest-after-seven-colons", "the key was folded, data keeps case"),
+        (b"list-Foo", b"lists", b"-", b"pre-Foo", "a wildcard appends the rest in its own case"),
+        (b"list-", b"lists", b"-", b"pre-", "the rest may be empty"),
+        (b"list-sub-a-b", b"sub", b"-", b"a-b", "the longest wildcard wins"),
+        (b"example.org-team", b"alias", b"-", b"team", "a virtual domain's prefix"),
+        (b"x-y", b"first", b"-", b"y", "of two equal wildcards the first wins"),
+    ],
+)
+def test_find(local: bytes, name: bytes, dash: bytes, ext: bytes, reason: str) -> None:
+    """Exact before wildcard, longer before shorter."""
+    user = Users(users.build(ASSIGN)).find(local)
+    assert user is not None, reason
+    assert (user.name, user.dash, user.ext) == (name, dash, ext), reason
+
+
+@pytest.mark.parametrize("local", [b"alic", b"alice-x", b"list", b"", b"nobody"])
+def test_who_is_not_assigned_is_nobody(local: bytes) -> None:
+    """There is no password file to fall back to."""
+    assert Users(users.build(ASSIGN)).find(local) is None
+
+
+def test_the_fields_of_an_assignment() -> None:
+    """user, uid, gid, home."""
+    user = Users(users.build(ASSIGN)).find(b"alice")
+    assert user is not None
+    assert (user.name, user.uid, user.gid, user.home) == (b"alice", 101, 102, b"home/alice")
+
+
+def test_a_wildcard_that_ends_in_a_capital_does_not_match() -> None:
+    """Trap 5: the key is folded, the list of last characters is not."""
+    assert Users(users.build(b"+fooX:u:1:1:h:::\n.\n")).find(b"foox1") is None
+    both = Users(users.build(b"+fooX:u:1:1:h:::\n+barx:v:1:1:h:::\n.\n"))
+    assert both.find(b"foox1") is not None  # unless another entry ends in the same small letter
+
+
+def test_only_prefixes_that_end_like_some_wildcard_are_tried() -> None:
+    """Trap 6, and the catch-all with the empty prefix."""
+    found = Users(users.build(b"+:all:1:1:h:-::\n+a-:u:1:1:h:-::\n.\n"))
+    assert [found.find(local).ext for local in (b"a-b", b"ab", b"")] == [b"b", b"ab", b""]
+
+
+def test_the_database_holds_qmail_newu_s_keys_and_data() -> None:
+    """`!` and the local part in small letters, NUL after exact ones; six fields; the last characters."""
+    reader = cdb.Reader(users.build(ASSIGN))
+    assert reader.get(b"!alice\0") == b"alice\x00101\x00102\x00home/alice\0\0"
+    assert reader.get(b"!list-") == b"lists\x005\x005\x00home/lists\0-\0pre-"
+    assert reader.get(b"") == b"-"
+
+
+@pytest.mark.parametrize(
+    ("assign", "reason"),
+    [
+        (b"=a:a:1:1:h:::\n", "no final dot"),
+        (b"", "empty"),
+        (b"=a:a:1:1:h::\n.\n", "five colons after the key"),
+        (b"# comment\n.\n", "a comment"),
+        (b"\n.\n", "an empty line"),
+        (b"=a:a\0:1:1:h:::\n.\n", "NUL"),
+        (b":a:1:1:h:::\n.\n", "an empty key"),
+    ],
+)
+def test_a_malformed_assign_file_is_refused(assign: bytes, reason: str) -> None:
+    """As qmail-newu does, and the old cdb stays."""
+    with pytest.raises(ValueError, match="users/assign"):
+        users.build(assign)
+
+
+def test_a_damaged_record_is_not_nobody() -> None:
+    """Mail for a user whose record is damaged must wait, not bounce."""
+    with pytest.raises(ValueError, match="damaged"):
+        Users(cdb.write([(b"!a\0", b"only\0three\0fields"), (b"", b"")])).find(b"a")
+
+
+def test_the_file_stays_readable_when_its_generation_is_removed(tmp_path: Path) -> None:
+    """A session that began with the old generation ends with it."""
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "cdb").write_bytes(users.build(ASSIGN))
+    found = Users.of(Generation(tmp_path))
+    (tmp_path / "users" / "cdb").unlink()
+    assert found.find(b"alice") is not None
+
+
+def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
+    """No users/cdb means that nothing is known, not that nobody is."""
+    with pytest.raises(FileNotFoundError):
+        Users.of(Generation(tmp_path))
