@@ -77,3 +77,8 @@ def give(path: Path, uid: int, gid: int | None = None) -> None:
     for top, _, files in os.walk(path):
         for name in (top, *(os.path.join(top, file) for file in files)):
             os.chown(name, uid, uid if gid is None else gid)
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The folder on the way to `path` that ordinary users may not enter, if there is one."""
+    return next((folder for folder in reversed(path.absolute().parents) if not folder.stat().st_mode & 0o001), None)

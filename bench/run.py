@@ -20,6 +20,7 @@ from bench.cell import Ports, latency_cell, load_cell
 from bench.contestant import DOMAIN
 from bench.contestants import CONTESTANTS
 from bench.name_server import NameServer
+from bench.peers import closed_to_others
 from bench.plan import FULL, QUICK, SCENARIOS, Scenario, Settings, another_round, in_turn
 from bench.table import Raw
 
@@ -59,9 +60,9 @@ def _check_machine(folder: Path) -> None:
     for tool in ("smtp-source", "smtp-sink"):
         if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin"):
             raise SystemExit(f"{tool} is missing: install Debian's package postfix")
-    closed = [path for path in (folder, *folder.parents) if not path.stat().st_mode & 0o001]
+    closed = closed_to_others(folder / "spool")
     if os.geteuid() == 0 and closed:
-        raise SystemExit(f"the servers run as ordinary users, who may not enter {closed[0]}: choose another --folder")
+        raise SystemExit(f"the servers run as ordinary users, who may not enter {closed}: choose another --folder")
 
 
 class Benchmark:

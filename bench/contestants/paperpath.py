@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bench.contestant import DOMAIN, Place, Start, make_maildir
-from bench.peers import MAILBOX_UID, give
+from bench.peers import MAILBOX_UID, closed_to_others, give
 
 TITLE = "Paperpath"
 SESSIONS = 20
@@ -54,6 +54,8 @@ def prepare(place: Place) -> Start:
     make_maildir(maildir)
     config = place.folder / "mail.yaml"
     config.write_text(_CONFIG.format(domain=DOMAIN, port=place.port, sink_port=place.sink_port))
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not closed_to_others(Path(os.__file__)):
         give(state, MAILBOX_UID)
-    return Start([str(_COMMAND.absolute()), "run", "--config", str(config), "--state", str(state)], maildir)
+    command = [str(_COMMAND.absolute()), "run", "--config", str(config), "--state", str(state)]
+    # it stays root only where this Python lies in root's own home, where no other user may read it
+    return Start(command, maildir, environment={"PAPERPATH_ALLOW_ROOT": "1"})
