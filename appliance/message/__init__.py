@@ -1,0 +1,1 @@
+"""What stands in a message: pure, and without input or output."""

@@ -1,0 +1,101 @@
+"""The admin door: ping, list, show; requests and answers are frames of JSON."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from appliance import message_id, netstring
+from appliance.door import Guard
+from appliance.queue.door import Visitor
+from appliance.queue.intake import Intake
+from appliance.queue.look import PAGE, listed, shown
+from appliance.queue.service import Service
+from appliance.queue.store import Store
+
+
+class Admin(Visitor):
+    """Somebody who asks how the queue is."""
+
+    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service, store: Store) -> None:
+        super().__init__(guard, present)
+        self._service, self._store = service, store
+        self._requests: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def entered(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def frames(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            self._requests.put_nowait(frame)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._writable.set()
+        self._requests.put_nowait(None)
+
+    async def _serve(self) -> None:
+        while (frame := await self._requests.get()) is not None:
+            try:
+                request = json.loads(frame)
+                verb = _VERBS[request["do"]]
+            except (ValueError, KeyError, TypeError):
+                self._answer({"error": f"do: one of {', '.join(_VERBS)} expected"})
+            else:
+                try:
+                    await verb(self, request)
+                except (OSError, ValueError) as error:
+                    self._answer({"error": str(error)})
+            self.transport.write(netstring.encode(b""))
+
+    def _answer(self, item: dict[str, Any]) -> None:
+        self.transport.write(netstring.encode(json.dumps(item).encode()))
+
+    async def _read(self, ask: Callable[[], Any]) -> Any:
+        """A question to the store, in turn with the commits."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def tell(result: Any, error: Exception | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._service.writer.read(ask, tell)
+        return await future
+
+    async def _ping(self, _request: dict[str, Any]) -> None:
+        service = self._service
+        local, remote = (len(channel.workers) for channel in service.channels)
+        smtpd = sum(1 for v in self._present if isinstance(v, Intake) and v.role == "smtpd" and not v.streaming)
+        workers = {"smtpd": smtpd, "local": local, "remote": remote}
+        self._answer({"messages": service.count, "workers": workers, "configuration": service.generation.name})
+
+    async def _list(self, _request: dict[str, Any]) -> None:
+        after = 0
+        while True:
+            page = await self._read(lambda: self._store.listing(after, PAGE))  # noqa: B023  # awaited before it changes
+            for item in page:
+                self._answer(listed(item, self._service.clock()))
+            if len(page) < PAGE or self.transport.is_closing():
+                return
+            after = page[-1].message.id
+            await self._writable.wait()
+
+    async def _show(self, request: dict[str, Any]) -> None:
+        number = message_id.parse(str(request.get("id", "")))
+        found = await self._read(lambda: self._store.show(number))
+        if found is not None:
+            item, content, failures = found
+            self._answer(shown(item, content or self._service.bodies.header(number), failures, self._service.clock()))
+
+
+_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show}  # noqa: SLF001  # a table of its own verbs

@@ -1,0 +1,69 @@
+"""Body files: contents too large for a row, written as they come, synced before the row commits."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from appliance import log, safeio
+from appliance.message import qsbmf
+
+HEADER = 64 * 1024  # bytes in which a header is looked for
+
+
+class Bodies:
+    """The folder of body files; each is named by its message's id, in decimal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pool = ThreadPoolExecutor(4, "body")  # its threads start with the first large message
+
+    def path(self, message: int) -> Path:
+        return self.folder / str(message)
+
+    def create(self, message: int) -> int:
+        """A new file's descriptor. Raises OSError."""
+        return os.open(self.path(message), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def seal(self, fd: int) -> None:
+        """Make the file and its name durable (guarantee 1). Raises OSError."""
+        os.fsync(fd)
+        safeio.sync_directory(self.folder)
+
+    def open(self, message: int) -> int:
+        """Read-only, at its start. Raises OSError."""
+        return os.open(self.path(message), os.O_RDONLY)
+
+    def header(self, message: int) -> bytes:
+        """The header of the content; what could not be read is left out, for the bounce matters more."""
+        try:
+            fd = self.open(message)
+            try:
+                return qsbmf.header(os.pread(fd, HEADER, 0))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            log.trouble("queue: a body file can't be read, the bounce goes without it", error)
+            return b""
+
+    def remove(self, message: int) -> None:
+        """In the background, for a large file takes its time; at start orphans are removed anyway."""
+        self.pool.submit(self._unlink, message)
+
+    def _unlink(self, message: int) -> None:
+        with suppress(OSError):
+            self.path(message).unlink(missing_ok=True)
+
+    def remove_orphans(self, contains: Callable[[int], bool]) -> int:
+        """Remove files that no message owns: a crash came before their commit. Raises OSError."""
+        count = 0
+        for entry in os.scandir(self.folder):
+            if not entry.name.isdigit() or not contains(int(entry.name)):
+                os.unlink(entry.path)
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """Wait for what is being written or removed."""
+        self.pool.shutdown()

@@ -1,0 +1,173 @@
+"""Group commit: one thread writes; all that arrives while it does shares the next commit.
+
+Commits and reads are done in the order they were asked for, and their results come back to the
+event loop in that order; the rest of the queue relies on it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from appliance import log
+from appliance.queue.store import Change, Store, Unavailable
+
+BATCH = 2000  # items a commit at most: bounds what one failure makes wait
+IDLE = 0.05  # seconds without work before housekeeping
+RETRY = 1.0  # seconds before a report is tried again that the disk refused
+
+Later = Callable[[float, Callable[[], None]], Any]
+
+
+class Item(Protocol):
+    """Something to be made durable, and what to do then.
+
+    keep  True: if the disk fails it is tried again until it works (a report: the delivery has
+          happened); False: it is told so (a request: the client tries again)
+    """
+
+    change: Change | None
+    keep: bool
+
+    def done(self, error: Exception | None) -> None:
+        """On the event loop, after the commit or its failure."""
+
+
+class Writer:
+    """The one thread that touches the store.
+
+    post: `loop.call_soon_threadsafe`; soon: `loop.call_soon`; later: `loop.call_later`.
+    settled: called on the loop after the items of a commit were told.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        post: Callable[..., Any],
+        soon: Callable[..., Any],
+        later: Later,
+        settled: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._post, self._soon, self._later = post, soon, later
+        self._settled = settled
+        self._pending: list[Item] = []
+        self._busy = False
+        self._scheduled = False
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being written."""
+        return not (self._busy or self._pending)
+
+    def submit(self, item: Item) -> None:
+        """Make it durable with the next commit."""
+        self._pending.append(item)
+        if not self._busy and not self._scheduled:
+            self._scheduled = True
+            self._soon(self._begin)  # what else this turn of the loop brings comes along
+
+    def read(self, ask: Callable[[], Any], tell: Callable[[Any, Exception | None], None]) -> None:
+        """Run `ask` on the store's thread and `tell` its result on the loop."""
+
+        def job() -> None:
+            result, failure = None, None
+            try:
+                result = ask()
+            except Exception as error:  # noqa: BLE001  # told to the one who asked
+                failure = error
+            self._post(tell, result, failure)
+
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Finish what was asked for and end the thread; blocks."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _begin(self) -> None:
+        self._scheduled = False
+        if self._busy or not self._pending:
+            return
+        items, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+        self._busy = True
+        self._jobs.put(lambda: self._post(self._finished, items, write(self._store, items)))
+
+    def _finished(self, items: list[Item], errors: Sequence[Exception | None] | None) -> None:
+        self._busy = False
+        kept: list[Item] = []
+        if errors is None:
+            self._begin()  # the disk works while we tell people
+            for item in items:
+                item.done(None)
+        else:
+            log.trouble(
+                "queue: a commit failed; requests are answered 451, reports are kept", next(filter(None, errors), "?")
+            )
+            for item, error in zip(items, errors, strict=True):
+                # a report that the disk refused waits, and so do all after it: their order matters
+                if item.keep and isinstance(error, Unavailable):
+                    kept.append(item)
+                else:
+                    item.done(error)
+            if kept:
+                self._pending = kept + self._pending
+                self._scheduled = True
+                self._later(RETRY, self._begin)
+            else:
+                self._begin()
+        self._settled()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE) if not self._asleep else self._jobs.get()
+            except Empty:
+                self._asleep = True
+                self._tidy(idle=True)
+                continue
+            if job is None:
+                return
+            self._asleep = False
+            job()
+            self._tidy(idle=False)
+
+    _asleep = True
+
+    def _tidy(self, idle: bool) -> None:
+        try:
+            self._store.tidy(idle)
+        except Unavailable as error:
+            with suppress(RuntimeError):  # the loop has ended
+                self._post(log.trouble, "queue: checkpoint failed, it is tried again later", error)
+
+
+def write(store: Store, items: Sequence[Item]) -> Sequence[Exception | None] | None:
+    """Commit all; None if that worked, else each item's own failure or None."""
+    changes = [item.change for item in items if item.change is not None]
+    try:
+        if changes:
+            store.commit(changes)
+        return None
+    except Exception as error:  # noqa: BLE001  # one poisoned item must not fail the others
+        if isinstance(error, Unavailable) and len(items) == 1:
+            return [error]
+    errors: list[Exception | None] = []
+    waiting: Exception | None = None  # the first report that must wait
+    for item in items:
+        failure: Exception | None = waiting if item.keep else None
+        if failure is None and item.change is not None:
+            try:
+                store.commit([item.change])
+            except Exception as error:  # noqa: BLE001  # told to its item
+                failure = error
+                if item.keep and isinstance(error, Unavailable):
+                    waiting = error
+        errors.append(failure)
+    return errors

@@ -1,0 +1,188 @@
+"""Brings deliveries back from disk when they fall due and there is room for them.
+
+The due index is read once, in order, by a cursor; nothing polls.  A destination that has its fill
+in memory is passed over and read for itself once it has drained, so a host that hangs with a
+million messages behind it costs the others nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from appliance import log
+from appliance.queue.leases import NEAR, Channel, Held, Message
+from appliance.queue.store import DeliveryRow, Loaded, Store, recipients
+
+PAGE = 200  # rows read at a time
+LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
+RETRY = 5.0  # seconds after the disk refused to be read
+
+Scan = tuple[list[DeliveryRow], float | None]
+
+
+class Reader(Protocol):
+    """Runs a question on the store's thread and tells the answer on the loop."""
+
+    def read(self, ask: Callable[[], Any], tell: Callable[[Any, Exception | None], None]) -> None: ...
+
+
+class Feed:
+    """The due deliveries of one channel.
+
+    orphan: told of a delivery whose message is gone (a damaged database).
+    filled: called when something was brought back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reader: Reader,
+        channel: Channel,
+        messages: dict[int, Message],
+        clock: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], Any],
+        orphan: Callable[[DeliveryRow], None],
+        filled: Callable[[], None],
+    ) -> None:
+        self._store, self._reader, self._channel, self._messages = store, reader, channel, messages
+        self._clock, self._later, self._orphan, self._filled = clock, later, orphan, filled
+        self._cursor = (0.0, 0)  # due and id of the last row looked at
+        self._more = True  # something due may stand after the cursor
+        self._behind: dict[bytes, None] = {}  # destinations passed over
+        self._reading = False
+        self._back: float | None = None  # the earliest due that came to disk while we read
+        self._timer: Any = None
+        self._timer_due = 0.0
+        self._stopped = False
+
+    def expect(self, due: float, destination: bytes | None = None) -> None:
+        """A delivery is on disk only: a new one that did not fit, or one to be tried again."""
+        if destination is not None and self._channel.crowded(destination):
+            self._behind[destination] = None
+            return
+        if self._reading:
+            self._back = due if self._back is None else min(self._back, due)
+        elif due <= self._cursor[0]:
+            self._cursor = (due, 0)
+        if due <= self._clock():
+            self._more = True
+        else:
+            self._arm(due)
+
+    def wake(self) -> None:
+        """Read on if there is something to read and room for it."""
+        channel = self._channel
+        if self._reading or self._stopped or not (self._more or self._behind) or not channel.roomy():
+            return
+        store, now, cursor = self._store, self._clock(), self._cursor
+        for destination in self._behind:
+            if channel.sparse(destination):
+                self._reading = True
+                limit = 2 * NEAR  # more than what is in memory of it already
+                self._reader.read(
+                    lambda: store.due_to(destination, now, limit),
+                    lambda rows, error: self._drained(destination, rows, error),
+                )
+                return
+        if self._more:
+            self._reading = True
+
+            def scan() -> Scan:
+                rows = store.due(channel.number, cursor, now, PAGE)
+                return rows, store.next_due(channel.number, now) if len(rows) < PAGE else None
+
+            self._more = False  # unless the page is full, or something comes meanwhile
+            self._reader.read(scan, self._scanned)
+
+    def stop(self) -> None:
+        """No more timers."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self, due: float) -> None:
+        if self._stopped or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._later(min(max(0.0, due - self._clock()), LONGEST), self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._more = True
+        self.wake()
+
+    def _scanned(self, found: Scan, error: Exception | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        rows, next_due = found
+        wanted: list[DeliveryRow] = []
+        for row in rows:
+            if row.id not in self._channel.held:
+                if self._channel.crowded(row.destination):
+                    self._behind[row.destination] = None
+                else:
+                    wanted.append(row)
+        if rows:
+            self._cursor = (rows[-1].due, rows[-1].id)
+        if len(rows) == PAGE:
+            self._more = True
+        if next_due is not None:
+            self._arm(next_due)
+        self._load(wanted)
+
+    def _drained(self, destination: bytes, rows: list[DeliveryRow], error: Exception | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        wanted = [row for row in rows if row.id not in self._channel.held]
+        self._behind.pop(destination, None)
+        if len(wanted) > NEAR // 2:
+            wanted = wanted[: NEAR // 2]
+            self._behind[destination] = None  # at the end of the line
+        self._load(wanted)
+
+    def _load(self, rows: list[DeliveryRow]) -> None:
+        missing = dict.fromkeys(row.message for row in rows if row.message not in self._messages)
+        if not missing:
+            self._loaded(rows, [], None)
+            return
+        self._reader.read(lambda: self._store.load(missing), lambda loaded, error: self._loaded(rows, loaded, error))
+
+    def _loaded(self, rows: list[DeliveryRow], loaded: list[Loaded], error: Exception | None) -> None:
+        if error is not None:
+            self._cursor = min([self._cursor, *((row.due, 0) for row in rows)])
+            self._failed(error)
+            return
+        self._read()
+        fresh = {row.id: Message(row.id, row.sender, row.size, row.content, left, f) for row, left, f in loaded}
+        for row in rows:
+            if row.id in self._channel.held:
+                continue
+            # one that is in memory meanwhile knows of reports that are not committed yet
+            message = self._messages.get(row.message) or fresh.get(row.message)
+            if message is None:
+                self._orphan(row)
+                continue
+            left, done = recipients(row.recipients)
+            delivery = Held(row.id, message, row.destination, row.attempts, left, row.due)
+            delivery.done = done
+            self._messages[message.id] = message
+            self._channel.take(delivery)
+        self._filled()
+        self.wake()
+
+    def _read(self) -> None:
+        """A read is over: go back to what came to disk behind the cursor meanwhile."""
+        self._reading = False
+        if self._back is not None:
+            self._cursor = min(self._cursor, (self._back, 0))
+            self._back = None
+
+    def _failed(self, error: Exception) -> None:
+        self._read()
+        log.trouble("queue: due deliveries can't be read, tried again soon", error)
+        self._more = True
+        if not self._stopped:
+            self._later(RETRY, self.wake)

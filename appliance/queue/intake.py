@@ -1,0 +1,148 @@
+"""The intake door: small messages as pipelined frames, a large one on a connection of its own."""
+
+import asyncio
+import os
+
+from appliance import envelope, intake, log, safeio
+from appliance.door import Guard
+from appliance.queue.door import Outbox, Visitor
+from appliance.queue.service import Service
+
+CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read
+LARGE = 256  # large messages arriving at the same time
+WINDOW = 8  # chunks of one that wait for the disk
+
+
+class Intake(Visitor):
+    """A program that brings mail."""
+
+    limit = intake.FRAME
+    large = 0  # connections of this process that bring a large message now
+
+    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service) -> None:
+        super().__init__(guard, present)
+        self._service = service
+        self._chunks: asyncio.Queue[bytes | None] | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """Whether this connection brings a large message."""
+        return self._chunks is not None
+
+    def entered(self) -> None:
+        self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.transport.write)
+
+    def frames(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            if self._chunks is not None:
+                self._chunk(frame)
+            elif frame[:1] == b"L":
+                self._begin(frame)
+            else:
+                self._take(frame)
+        if self._service.unwritten > CROWD and self._chunks is None:
+            self.transport.pause_reading()
+            self._service.writer.submit(Resuming(self))
+
+    def _take(self, frame: bytes) -> None:
+        try:
+            letter, start = envelope.decode(frame)
+        except envelope.EnvelopeError as error:
+            self._service.refuse(self._outbox.add, b"D" + str(error).encode())
+            return
+        if len(frame) - start > intake.INLINE:
+            raise ValueError("a large message in one frame")
+        self._service.accept(self.role, letter, frame[start:], self._outbox.add)
+
+    # -- a large message ----------------------------------------------------------------
+
+    def _begin(self, frame: bytes) -> None:
+        letter, end = envelope.decode(frame[1:])
+        if end != len(frame) - 1:
+            raise ValueError("something after the envelope of a large message")
+        self._chunks = asyncio.Queue()
+        if Intake.large >= LARGE:
+            self._end(b"Ztoo many large messages at the same time")
+            return
+        Intake.large += 1
+        self._task = asyncio.get_running_loop().create_task(self._receive(letter, self._chunks))
+
+    def _chunk(self, frame: bytes) -> None:
+        assert self._chunks is not None
+        if len(frame) > intake.CHUNK:
+            raise ValueError("a chunk is too large")
+        self._chunks.put_nowait(frame)
+        if self._chunks.qsize() > WINDOW:
+            self.transport.pause_reading()
+
+    async def _receive(self, letter: envelope.Envelope, chunks: "asyncio.Queue[bytes | None]") -> None:
+        service, bodies = self._service, self._service.bodies
+        loop = asyncio.get_running_loop()
+        now = service.clock()
+        number, ways = service.place(letter, now)
+        kept = False
+        try:
+            fd = await loop.run_in_executor(bodies.pool, bodies.create, number)
+            try:
+                first = service.received(number, self.role, now)
+                await loop.run_in_executor(bodies.pool, safeio.write_all, fd, first)
+                size = await self._write(fd, chunks)
+                if size is not None:
+                    await loop.run_in_executor(bodies.pool, bodies.seal, fd)
+                    kept = True
+            finally:
+                await loop.run_in_executor(bodies.pool, os.close, fd)
+            if kept and size is not None:
+                service.accept_body(self.role, letter, number, ways, size + len(first), self._outbox.add)
+        except OSError as error:
+            kept = False
+            log.trouble("queue: a large message can't be written, the sender is asked to try again", error)
+            self._end(b"Zthe queue can't write now")
+        finally:
+            Intake.large -= 1
+            if not kept:
+                bodies.remove(number)
+
+    async def _write(self, fd: int, chunks: "asyncio.Queue[bytes | None]") -> int | None:
+        """Write the chunks as they come; None if the message must be dropped."""
+        loop, limit, size = asyncio.get_running_loop(), self._service.databytes, 0
+        while True:
+            some = [await chunks.get()]
+            while not chunks.empty():
+                some.append(chunks.get_nowait())
+            self.transport.resume_reading()
+            if some[-1] is None:  # the connection is gone, and so is the message
+                return None
+            ended = b"" in some
+            data = b"".join(chunk for chunk in some if chunk)
+            size += len(data)
+            if limit and size > limit:
+                self._end(b"Dmessage too large")
+                return None
+            await loop.run_in_executor(self._service.bodies.pool, safeio.write_all, fd, data)
+            if ended:
+                return size
+
+    def _end(self, text: bytes) -> None:
+        """Answer and close; what still comes is not read."""
+        self._outbox.add(text)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._chunks is not None:
+            self._chunks.put_nowait(None)
+
+
+class Resuming:
+    """Reads on once all that came before is committed."""
+
+    change = None
+    keep = False
+
+    def __init__(self, visitor: Intake) -> None:
+        self._visitor = visitor
+
+    def done(self, error: Exception | None) -> None:  # noqa: ARG002  # nothing was written
+        self._visitor.transport.resume_reading()

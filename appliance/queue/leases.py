@@ -1,0 +1,222 @@
+"""Who holds what: the deliveries in memory, those ready to go, and the workers that take them.
+
+In memory only (guarantee 3): a worker that goes away, and a queue that starts again, returns
+every lease.  What does not fit here stays on disk and is read back when there is room.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from appliance import lease
+from appliance.queue.store import LOCAL, DeliveryRow, records
+
+HELD = 10_000  # deliveries of a channel in memory at most
+BYTES = 32 * 1024 * 1024  # content of them
+CAP = 100  # leases of one remote destination at a time: a host that hangs must not hold all workers
+NEAR = 2 * CAP  # deliveries of one remote destination in memory
+RUN = 20  # deliveries to one destination before another one's turn
+RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
+
+
+class Message:
+    """What the deliveries of one message in memory share."""
+
+    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "sender", "size")
+
+    def __init__(
+        self, id_: int, sender: bytes, size: int, content: bytes | None, left: int, failures: list[bytes]
+    ) -> None:
+        self.id = id_
+        self.sender = sender
+        self.size = size
+        self.content = content
+        self.left = left  # deliveries not finished, in memory or on disk
+        self.failures = failures  # paragraphs for the bounce
+        self.held = 0  # deliveries in memory
+
+
+class Held:
+    """A delivery in memory: ready, leased, or reported and being committed."""
+
+    __slots__ = (
+        "attempts", "destination", "done", "due", "id", "left", "message", "returns", "started", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self, id_: int, message: Message, destination: bytes, attempts: int, left: tuple[bytes, ...], due: float
+    ) -> None:
+        self.id = id_
+        self.message = message
+        self.destination = destination
+        self.attempts = attempts  # finished ones
+        self.left = left
+        self.done: tuple[bytes, ...] = ()
+        self.due = due
+        self.started = 0.0
+        self.returns = 0
+        self.worker: Worker | None = None
+
+    def row(self, channel: int, report: bytes) -> DeliveryRow:
+        """As the store keeps it."""
+        return DeliveryRow(
+            self.id, self.message.id, channel, self.destination, self.due, self.attempts,
+            records(self.left, self.done), report,
+        )  # fmt: skip
+
+
+class Worker:
+    """A program that delivers, behind a lease connection."""
+
+    __slots__ = ("credit", "leased", "send")
+
+    def __init__(self, send: Callable[[list[bytes]], None]) -> None:
+        self.send = send
+        self.credit = 0
+        self.leased: dict[int, Held] = {}
+
+
+class Channel:
+    """The deliveries of one channel in memory, and its workers."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.hold = False  # control/concurrency… is 0
+        self.held: dict[int, Held] = {}
+        self.bytes = 0
+        self.workers: list[Worker] = []
+        self._cap = CAP if number != LOCAL else HELD
+        self._near = NEAR if number != LOCAL else HELD
+        self._ready: dict[bytes, deque[Held]] = {}  # by destination
+        self._turn: deque[bytes] = deque()  # destinations with something ready, each once
+        self._out: dict[bytes, int] = {}  # leases and reports under way, by destination
+        self._here: dict[bytes, int] = {}  # deliveries in memory, by destination
+
+    # -- what is in memory --------------------------------------------------------------
+
+    def full(self) -> bool:
+        """No more deliveries fit."""
+        return len(self.held) >= HELD or self.bytes >= BYTES
+
+    def roomy(self) -> bool:
+        """Enough has gone that reading back is worth while."""
+        return len(self.held) < HELD * 3 // 4 and self.bytes < BYTES * 3 // 4
+
+    def crowded(self, destination: bytes) -> bool:
+        """This destination has as much in memory as it may."""
+        return self._here.get(destination, 0) >= self._near
+
+    def sparse(self, destination: bytes) -> bool:
+        """More of this destination is worth reading back."""
+        return self._here.get(destination, 0) < self._near // 2
+
+    def take(self, delivery: Held) -> None:
+        """Keep a delivery in memory, ready to go."""
+        self.held[delivery.id] = delivery
+        self._here[delivery.destination] = self._here.get(delivery.destination, 0) + 1
+        message = delivery.message
+        message.held += 1
+        self.bytes += len(message.content or b"")
+        self._make_ready(delivery)
+
+    def release(self, delivery: Held) -> None:
+        """Forget a delivery whose report is committed."""
+        del self.held[delivery.id]
+        destination, message = delivery.destination, delivery.message
+        _decrement(self._here, destination)
+        _decrement(self._out, destination)
+        message.held -= 1
+        self.bytes -= len(message.content or b"")
+
+    def _make_ready(self, delivery: Held, *, first: bool = False) -> None:
+        waiting = self._ready.get(delivery.destination)
+        if waiting is None:
+            waiting = self._ready[delivery.destination] = deque()
+            self._turn.append(delivery.destination)
+        if first:
+            waiting.appendleft(delivery)
+        else:
+            waiting.append(delivery)
+
+    # -- workers ------------------------------------------------------------------------
+
+    def leave(self, worker: Worker) -> list[Held]:
+        """A worker is gone: its leases return; those that came back too often are handed to the caller."""
+        self.workers.remove(worker)
+        unlucky: list[Held] = []
+        for delivery in reversed(worker.leased.values()):
+            delivery.worker = None
+            delivery.returns += 1
+            if delivery.returns >= RETURNS:
+                unlucky.append(delivery)
+            else:
+                _decrement(self._out, delivery.destination)
+                self._make_ready(delivery, first=True)
+        worker.leased.clear()
+        return unlucky
+
+    @property
+    def leased(self) -> int:
+        """Deliveries in workers' hands."""
+        return sum(len(worker.leased) for worker in self.workers)
+
+    def dispatch(self, now: float) -> None:
+        """Hand out what is ready, as far as workers have credit; one write for each worker."""
+        if self.hold or not self._turn:
+            return
+        hungry = [worker for worker in self.workers if worker.credit > 0]
+        frames: dict[Worker, list[bytes]] = {}
+        capped: list[bytes] = []
+        while self._turn and hungry:
+            destination = self._turn.popleft()
+            waiting = self._ready[destination]
+            room = self._cap - self._out.get(destination, 0)
+            if room <= 0:
+                capped.append(destination)
+                continue
+            worker = max(hungry, key=_credit) if len(hungry) > 1 else hungry[0]
+            count = min(worker.credit, room, RUN, len(waiting))
+            out = frames.setdefault(worker, [])
+            for _ in range(count):
+                out.append(_hand_out(waiting.popleft(), worker, now))
+            worker.credit -= count
+            self._out[destination] = self._out.get(destination, 0) + count
+            if waiting:
+                self._turn.append(destination)
+            else:
+                del self._ready[destination]
+            if worker.credit <= 0:
+                hungry.remove(worker)
+        self._turn.extend(capped)
+        for worker, out in frames.items():
+            worker.send(out)
+
+
+def _credit(worker: Worker) -> int:
+    return worker.credit
+
+
+def _hand_out(delivery: Held, worker: Worker, now: float) -> bytes:
+    delivery.worker = worker
+    delivery.started = now
+    worker.leased[delivery.id] = delivery
+    message = delivery.message
+    return lease.encode_delivery(
+        lease.Delivery(
+            delivery.id,
+            message.id,
+            delivery.attempts + 1,
+            delivery.destination,
+            message.sender,
+            delivery.left,
+            message.size,
+            message.content,
+        )  # fmt: skip
+    )
+
+
+def _decrement(counts: dict[bytes, int], key: bytes) -> None:
+    count = counts.get(key, 0) - 1
+    if count > 0:
+        counts[key] = count
+    else:
+        counts.pop(key, None)

@@ -1,0 +1,54 @@
+"""The queue as people and scripts see it: rows as JSON objects.  Pure."""
+
+from typing import Any
+
+from appliance import message_id
+from appliance.message import qsbmf
+from appliance.queue.schedule import timestamp
+from appliance.queue.store import CHANNELS, DeliveryRow, Listed, recipients
+
+PAGE = 500  # messages read at a time
+_HEADER = 64 * 1024
+
+
+def listed(item: Listed, now: float) -> dict[str, Any]:
+    """A message in `paperpath queue list --json`."""
+    message = item.message
+    born = message_id.born(message.id)
+    return {
+        "id": message_id.text(message.id),
+        "born": timestamp(born),
+        "age": max(0, round(now - born)),
+        "size": message.size,
+        "sender": _text(message.sender),
+        "failures": item.failures,
+        "recipients": [entry for delivery in item.deliveries for entry in _entries(delivery)],
+    }
+
+
+def _entries(delivery: DeliveryRow) -> list[dict[str, Any]]:
+    return [
+        {
+            "address": _text(recipient),
+            "channel": CHANNELS[delivery.channel],
+            "attempts": delivery.attempts,
+            "next": timestamp(delivery.due),
+            "error": _text(delivery.report).strip(),
+        }
+        for recipient in recipients(delivery.recipients)[0]
+    ]
+
+
+def shown(item: Listed, content: bytes, failures: list[bytes], now: float) -> dict[str, Any]:
+    """A message in `paperpath queue show --json`."""
+    done = [_text(r) for delivery in item.deliveries for r in recipients(delivery.recipients)[1]]
+    return {
+        **listed(item, now),
+        "done": done,
+        "failed": [_text(text).strip() for text in failures],
+        "header": _text(qsbmf.header(content)[:_HEADER]),
+    }
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")

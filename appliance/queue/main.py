@@ -1,0 +1,151 @@
+"""The queue program: open the store, bind the doors, lock in, work until told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import uvloop
+
+from appliance import log, safeio, sandbox
+from appliance.control import Control
+from appliance.door import Guard
+from appliance.queue import filesystem
+from appliance.queue.admin import Admin
+from appliance.queue.body import Bodies
+from appliance.queue.commit import Writer
+from appliance.queue.door import Visitor
+from appliance.queue.intake import Intake
+from appliance.queue.service import Service
+from appliance.queue.sqlite import SqliteStore
+from appliance.queue.store import Refused, Store
+from appliance.queue.worker import WorkerDoor
+from appliance.state import State
+
+PATIENCE = 4.0  # seconds for workers to report what they have in hand when the queue stops
+CANNOT = 111  # the exit status that asks to be started again later, as qmail's
+
+
+def main(state: State) -> int:
+    """Run until SIGTERM; 0, or 111 if the queue can't be opened."""
+    log.setup("queue")
+    try:
+        store = open_store(state)
+        bodies = Bodies(state.bodies)
+        orphans = bodies.remove_orphans(store.contains)
+        doors = {name: (Guard(state, name), bind(state.door(name))) for name in ("intake", "lease", "admin")}
+        control = Control(state)
+        control.current()
+    except OSError as error:
+        log.trouble("queue: cannot start", error)
+        log.flush()
+        return CANNOT
+    for missing in sandbox.lock(sandbox.Rules(read=(state.generations,), write=(state.queue,))):
+        log.warning(missing)
+    if orphans:
+        log.warning(f"queue: {orphans} unfinished body files of an earlier run removed")
+    try:
+        uvloop.run(Program(store, bodies, control, doors).run())
+    except (OSError, LookupError) as error:
+        log.trouble("queue: ended", error)
+        return CANNOT
+    finally:
+        log.flush()
+    return 0
+
+
+def open_store(state: State) -> SqliteStore:
+    """The folders and the database. Raises OSError."""
+    for folder in (state.queue, state.bodies):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    found = filesystem.kind(state.queue.resolve(), filesystem.TABLE.read_text())
+    if filesystem.is_network(found):
+        raise Refused(f"{state.queue} lies on a network file system ({found}); the queue needs a local one")
+    store = SqliteStore(state.database)
+    safeio.sync_directory(state.queue)
+    safeio.sync_directory(state.root)
+    return store
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening socket that only our own uid may reach. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    listener.listen(512)
+    listener.setblocking(False)
+    return listener
+
+
+class Program:
+    """The queue at work."""
+
+    def __init__(
+        self, store: Store, bodies: Bodies, control: Control, doors: dict[str, tuple[Guard, socket.socket]]
+    ) -> None:
+        self._store, self._bodies, self._control, self._doors = store, bodies, control, doors
+        self._present: set[Visitor] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        log.setup("queue", loop.call_soon)
+        loop.set_exception_handler(_unforeseen)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        service = Service(self._store, self._control, self._bodies, time.time, loop.call_later)
+        writer = Writer(self._store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, service.settled)
+        writer.start()
+        service.connect(writer)
+        await self._open(service)
+        log.started(service.generation.name, messages=service.count)
+        await stop.wait()
+        log.stopping("signal")
+        await self._close(service, writer)
+        log.stopped()
+
+    async def _open(self, service: Service) -> None:
+        loop, present = asyncio.get_running_loop(), self._present
+        make = {
+            "intake": lambda guard: Intake(guard, present, service),
+            "lease": lambda guard: WorkerDoor(guard, present, service),
+            "admin": lambda guard: Admin(guard, present, service, self._store),
+        }
+        for name, (guard, listener) in self._doors.items():
+            server = await loop.create_unix_server(lambda make=make[name], guard=guard: make(guard), sock=listener)
+            self._servers.append(server)
+
+    async def _close(self, service: Service, writer: Writer) -> None:
+        """Nothing new; commit what is in hand, take reports that come soon."""
+        for server in self._servers:
+            server.close()
+        for visitor in self._present:
+            if isinstance(visitor, Intake):
+                visitor.transport.pause_reading()
+        service.stop_leasing()
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not (writer.idle and not any(c.leased for c in service.channels)):
+            await asyncio.sleep(0.02)
+        for visitor in list(self._present):
+            visitor.transport.close()
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, writer.stop)
+        await asyncio.sleep(0.01)  # the last answers leave
+        self._bodies.close()
+        self._store.close()
+
+
+def _unforeseen(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """A defect of ours in a callback: said, and the queue goes on."""
+    log.trouble(f"queue: {context.get('message')}", repr(context.get("exception")))

@@ -1,0 +1,93 @@
+"""The store in memory: the same verbs without a disk, for tests and for comparison."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from appliance.queue.store import REMOTE, Change, DeliveryRow, Listed, Loaded, MessageRow
+
+
+class MemoryStore:
+    """Forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, MessageRow] = {}
+        self._deliveries: dict[int, DeliveryRow] = {}
+        self._failures: list[tuple[int, bytes]] = []
+        self._last = 0
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        messages, deliveries = dict(self._messages), dict(self._deliveries)
+        failures = list(self._failures)
+        for change in changes:
+            for message in change.messages:
+                if message.id in messages:
+                    raise ValueError(f"message {message.id} is there already")
+                messages[message.id] = message
+            for delivery in change.deliveries:
+                if delivery.id in deliveries:
+                    raise ValueError(f"delivery {delivery.id} is there already")
+                deliveries[delivery.id] = delivery
+        for change in changes:
+            for row in change.updates:
+                if row.id in deliveries:
+                    deliveries[row.id] = deliveries[row.id]._replace(
+                        due=row.due, attempts=row.attempts, recipients=row.recipients, report=row.report
+                    )
+            failures += change.failures
+            failures = [f for f in failures if f[0] not in change.forgotten]
+        for change in changes:
+            for number in change.done:
+                deliveries.pop(number, None)
+            for number in change.finished:
+                messages.pop(number, None)
+        self._messages, self._deliveries, self._failures = messages, deliveries, failures
+        self._last = max([self._last, *(c.last for c in changes)])
+
+    def _find(self, wanted: Callable[[DeliveryRow], bool]) -> list[DeliveryRow]:
+        return sorted(filter(wanted, self._deliveries.values()), key=lambda d: (d.due, d.id))
+
+    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
+        return self._find(lambda d: d.channel == channel and (d.due, d.id) > after and d.due <= now)[:limit]
+
+    def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
+        return self._find(lambda d: d.channel == REMOTE and d.destination == destination and d.due <= now)[:limit]
+
+    def next_due(self, channel: int, now: float) -> float | None:
+        return min((d.due for d in self._deliveries.values() if d.channel == channel and d.due > now), default=None)
+
+    def load(self, messages: Iterable[int]) -> list[Loaded]:
+        return [
+            Loaded(self._messages[m], len(self._of(m)), self._failures_of(m)) for m in messages if m in self._messages
+        ]
+
+    def _of(self, message: int) -> list[DeliveryRow]:
+        return sorted(d for d in self._deliveries.values() if d.message == message)
+
+    def _failures_of(self, message: int) -> list[bytes]:
+        return [text for owner, text in self._failures if owner == message]
+
+    def listing(self, after: int, limit: int) -> list[Listed]:
+        return [self._listed(m) for m in sorted(m for m in self._messages if m > after)[:limit]]
+
+    def _listed(self, message: int) -> Listed:
+        row = self._messages[message]._replace(content=None)
+        return Listed(row, self._of(message), len(self._failures_of(message)))
+
+    def show(self, message: int) -> tuple[Listed, bytes | None, list[bytes]] | None:
+        if message not in self._messages:
+            return None
+        return self._listed(message), self._messages[message].content, self._failures_of(message)
+
+    def contains(self, message: int) -> bool:
+        return message in self._messages
+
+    def count(self) -> int:
+        return len(self._messages)
+
+    def last(self) -> int:
+        return max([self._last, *self._deliveries])
+
+    def tidy(self, idle: bool) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,32 @@
+"""When the next attempt is made, and when the queue gives up.  Pure."""
+
+from datetime import UTC, datetime
+from math import isqrt
+
+LIFETIME = 604800  # seconds, if control/queuelifetime is missing
+_PATIENCE = (10, 20)  # by channel: local mailboxes come back sooner than other hosts
+
+
+def next_attempt(born: float, started: float, channel: int) -> float:
+    """qmail's quadratic schedule, from the age at the attempt's start (guarantee 7)."""
+    age = max(0, int(started - born))
+    return born + (isqrt(age) + _PATIENCE[channel]) ** 2
+
+
+def expired(born: float, started: float, lifetime: int) -> bool:
+    """Whether an attempt that starts now is the last one."""
+    return started > born + lifetime
+
+
+def timestamp(when: float) -> str:
+    """RFC 3339, UTC, seconds."""
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def mail_date(when: float) -> bytes:
+    """RFC 5322 section 3.3 date as qmail writes it: day not padded, GMT, no weekday."""
+    t = datetime.fromtimestamp(when, UTC)
+    return f"{t.day} {_MONTHS[t.month - 1]} {t:%Y %H:%M:%S} -0000".encode()

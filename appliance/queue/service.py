@@ -1,0 +1,234 @@
+"""The queue's own work: accept, hand out, take reports.  Without sockets: the doors call it.
+
+What changes goes to the writer as an item; its `done` runs after the commit and is the only
+place where a client is answered, a worker is given something, or an event is logged.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from appliance import log, message_id
+from appliance.control import Control, Generation
+from appliance.envelope import Envelope
+from appliance.errors import Result
+from appliance.lease import Report
+from appliance.queue import schedule
+from appliance.queue.body import Bodies
+from appliance.queue.bounce import compose
+from appliance.queue.commit import Item
+from appliance.queue.feed import Feed
+from appliance.queue.items import Accepting, Answering, Removing, Reporting
+from appliance.queue.leases import Channel, Held, Message, Worker
+from appliance.queue.outcome import judge
+from appliance.queue.sorting import Ids, Sorter, Stamp, Way
+from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
+from appliance.route import Routes
+
+HELD_AGAIN = 5.0  # seconds between looks at a channel on hold
+Answer = Callable[[bytes], None]
+Ways = list[tuple[Way, tuple[bytes, ...]]]
+
+
+class Writer(Protocol):
+    """What the service needs of commit.Writer."""
+
+    def submit(self, item: Item) -> None: ...
+    def read(self, ask: Callable[[], Any], tell: Callable[[Any, Exception | None], None]) -> None: ...
+
+
+class Service:
+    """One queue. Raises OSError, LookupError if there is no configuration."""
+
+    def __init__(
+        self,
+        store: Store,
+        control: Control,
+        bodies: Bodies,
+        clock: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], Any],
+    ) -> None:
+        self.clock = clock
+        self.bodies = bodies
+        self.count = store.count()
+        self.messages: dict[int, Message] = {}  # those with deliveries in memory
+        self.channels = (Channel(LOCAL), Channel(REMOTE))
+        self.unwritten = 0  # bytes that wait for a commit
+        self._store, self._control, self._later = store, control, later
+        self._ids = Ids(store.last())
+        self._stamp = Stamp()
+        self.leasing = True
+        self.generation: Generation
+        self._configure(control.current())
+
+    def connect(self, writer: Writer) -> None:
+        """Begin to work with this writer."""
+        self.writer = writer
+        self.feeds = tuple(
+            Feed(
+                self._store, writer, channel, self.messages, self.clock, self._later, self._orphan, self.dispatch
+            )  # fmt: skip
+            for channel in self.channels
+        )
+        self.wake()
+
+    # -- configuration ------------------------------------------------------------------
+
+    def _configure(self, generation: Generation) -> None:
+        self._sorter = Sorter(Routes.of(generation))
+        self._routes = Routes.of(generation)
+        self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
+        self.databytes = generation.integer("databytes", 0)
+        for channel, name, default in zip(self.channels, CHANNELS, (10, 20), strict=True):
+            channel.hold = generation.integer(f"concurrency{name}", default) == 0
+        self.generation = generation
+
+    def refresh(self) -> None:
+        """Follow a newly activated generation."""
+        try:
+            generation = self._control.current()
+            if generation is not self.generation:
+                self._configure(generation)
+        except (OSError, LookupError) as error:
+            log.trouble("queue: the new generation can't be read, the old one stays in force", error)
+
+    # -- accept -------------------------------------------------------------------------
+
+    def place(self, letter: Envelope, now: float) -> tuple[int, Ways]:
+        """A message's id and its deliveries, whose ids follow."""
+        ways = self._sorter.sort(letter.recipients)
+        return self._ids.take(len(ways), now), ways
+
+    def received(self, message: int, role: str, now: float) -> bytes:
+        """The line that comes first in the content."""
+        return self._stamp.received(message, role, now)
+
+    def accept(self, role: str, letter: Envelope, content: bytes, answer: Answer) -> None:
+        """Take a message whose content is in memory."""
+        now = self.clock()
+        number, ways = self.place(letter, now)
+        content = self._stamp.received(number, role, now) + content
+        self.submit(Accepting(self, role, answer, letter, *self.rows(number, letter.sender, content, ways, now)))
+
+    def accept_body(self, role: str, letter: Envelope, number: int, ways: Ways, size: int, answer: Answer) -> None:
+        """Take a message whose content is in its body file, synced (guarantee 1)."""
+        now = message_id.born(number)
+        message, change = self.rows(number, letter.sender, None, ways, now, size)
+        self.submit(Accepting(self, role, answer, letter, message, change))
+
+    def refuse(self, answer: Answer, text: bytes) -> None:
+        """Answer a request that can't be taken, in its turn."""
+        self.submit(Answering(answer, text))
+
+    def submit(self, item: Item) -> None:
+        self.writer.submit(item)
+
+    def rows(
+        self, number: int, sender: bytes, content: bytes | None, ways: Ways, now: float, size: int = 0
+    ) -> tuple[Message, Change]:
+        """A new message in memory and as rows."""
+        if content is not None:
+            size = len(content)
+        message = Message(number, sender, size, content, len(ways), [])
+        if not ways:  # zero recipients are valid: nothing to keep
+            return message, Change(last=self._ids.last)
+        deliveries = [
+            DeliveryRow(number + n, number, way[0], way[1], now, 0, records(addresses), b"")
+            for n, (way, addresses) in enumerate(ways, 1)
+        ]
+        row = MessageRow(number, sender, size, len(ways), content)
+        self.unwritten += size
+        return message, Change((row,), deliveries, (), (), self._ids.last)
+
+    def accepted(self, message: Message, change: Change, ways: Sequence[DeliveryRow]) -> None:
+        """A message is durable: straight to the workers, without reading it back."""
+        self.count += 1
+        for row in ways:
+            channel = self.channels[row.channel]
+            if channel.full() or channel.crowded(row.destination):
+                self.feeds[row.channel].expect(row.due, row.destination)
+                continue
+            left = tuple([r[1:] for r in row.recipients.split(b"\0")[:-1]])
+            self.messages[message.id] = message
+            channel.take(Held(row.id, message, row.destination, 0, left, row.due))
+
+    # -- reports ------------------------------------------------------------------------
+
+    def reported(self, channel: Channel, delivery: Held, reports: Sequence[Report]) -> None:
+        """An attempt has ended: decide what becomes of the delivery, and of its message."""
+        message = delivery.message
+        now = self.clock()
+        if len(delivery.left) == 1 and len(reports) == 1 and reports[0].result is Result.DONE:
+            item = Reporting(self, channel, delivery, Change(done=(delivery.id,)))  # nearly all mail
+        else:
+            born = message_id.born(message.id)
+            outcome = judge(
+                delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime)
+            )  # fmt: skip
+            item = Reporting(self, channel, delivery, Change(), outcome)
+            item.settle(schedule.next_attempt(born, delivery.started, channel.number), self._routes)
+            if outcome.deferred:
+                self.submit(item)
+                return
+        message.left -= 1
+        if not message.left:
+            item.finish(now)
+        self.submit(item)
+
+    def bounce(self, message: Message, now: float) -> tuple[Message, Change, bytes] | None:
+        """The bounce of a message that ends with failures; None if nobody can be told."""
+        original = self.bodies.header(message.id) if message.content is None else message.content
+        whole = message.content is not None
+        letter = compose(message.sender, message.failures, original, whole, self.generation, now)
+        if letter is None:
+            return None
+        number, ways = self.place(Envelope(letter.sender, (letter.recipient,)), now)
+        content = self.received(number, "bounce", now) + letter.content
+        new, change = self.rows(number, letter.sender, content, ways, now)
+        return new, change, letter.recipient
+
+    # -- workers ------------------------------------------------------------------------
+
+    def leave(self, channel: Channel, worker: Worker) -> None:
+        """A worker is gone; a delivery that killed several waits for its next attempt."""
+        for delivery in channel.leave(worker):
+            log.trouble(
+                "queue: workers ended with this delivery in hand, it is deferred", message_id.text(delivery.message.id)
+            )
+            self.reported(channel, delivery, ())
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Hand out what is ready."""
+        if self.leasing:
+            now = self.clock()
+            for channel in self.channels:
+                channel.dispatch(now)
+
+    def settled(self) -> None:
+        """After each commit: new work, room in memory."""
+        self.refresh()
+        self.dispatch()
+        for feed in self.feeds:
+            feed.wake()
+
+    def wake(self) -> None:
+        """As `settled`; again soon while a channel is on hold, for nothing else would notice its end."""
+        self.settled()
+        if self.leasing:
+            self._later(HELD_AGAIN, self.wake)
+
+    def release(self, channel: Channel, delivery: Held) -> None:
+        """A delivery leaves memory."""
+        channel.release(delivery)
+        if not delivery.message.held:
+            self.messages.pop(delivery.message.id, None)
+
+    def stop_leasing(self) -> None:
+        """The queue is about to stop."""
+        self.leasing = False
+        for feed in self.feeds:
+            feed.stop()
+
+    def _orphan(self, row: DeliveryRow) -> None:
+        log.trouble("queue: a delivery without a message was removed", row.id)
+        self.submit(Removing(Change(done=(row.id,))))

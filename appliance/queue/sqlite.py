@@ -1,0 +1,213 @@
+"""The store on disk: SQLite in WAL mode, synchronous=FULL, one connection that owns the file.
+
+Many rows go into one statement, because each statement releases and takes back Python's lock
+once, and because preparing the call costs more than the row.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, Iterator
+
+import apsw
+
+from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, MessageRow, Refused, Unavailable
+
+PAGE = 16384
+SOME = 2 * 1024 * 1024  # bytes of log that a quiet moment is used for
+MUCH = 24 * 1024 * 1024  # bytes of log that can't wait for one
+_CHUNKS = (64, 8, 1)  # rows a statement
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS message(
+  id INTEGER PRIMARY KEY, sender BLOB NOT NULL, size INTEGER NOT NULL, deliveries INTEGER NOT NULL, content BLOB);
+CREATE TABLE IF NOT EXISTS delivery(
+  id INTEGER PRIMARY KEY, message INTEGER NOT NULL, channel INTEGER NOT NULL, destination BLOB NOT NULL,
+  due REAL NOT NULL, attempts INTEGER NOT NULL, recipients BLOB NOT NULL, report BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS delivery_due ON delivery(channel, due);
+CREATE INDEX IF NOT EXISTS delivery_destination ON delivery(destination, due) WHERE channel = 1;
+CREATE TABLE IF NOT EXISTS failure(id INTEGER PRIMARY KEY, message INTEGER NOT NULL, text BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS failure_message ON failure(message);
+CREATE TABLE IF NOT EXISTS last_id(one INTEGER PRIMARY KEY CHECK (one = 1), id INTEGER NOT NULL);
+INSERT OR IGNORE INTO last_id VALUES (1, 0);
+"""
+VERSION = 1  # of the schema, in user_version
+_DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
+# what the disk does to us, as opposed to what we do to the database
+_DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
+         apsw.NotADBError, apsw.BusyError, apsw.LockedError)  # fmt: skip
+
+
+class SqliteStore:
+    """The durable store. Raises Refused if the file can't be opened or another process has it."""
+
+    def __init__(self, path: Path, vfs: str | None = None) -> None:
+        self._log_bytes = 0
+        try:
+            self._connection = apsw.Connection(str(path), vfs=vfs)
+            try:
+                self._open()
+            except BaseException:
+                self._connection.close()
+                raise
+        except apsw.BusyError as error:
+            raise Refused(f"{path} is in use by another process") from error
+        except apsw.Error as error:
+            raise Refused(f"{path} can't be opened: {error}") from error
+        self._cursor = self._connection.cursor()
+
+    def _open(self) -> None:
+        connection = self._connection
+        # exclusive before WAL: no shared memory file, and a second opener is refused
+        connection.pragma("locking_mode", "exclusive")
+        connection.pragma("page_size", PAGE)
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise Refused("this file system or file does not allow a write-ahead log")
+        connection.pragma("synchronous", "full")
+        connection.pragma("temp_store", "memory")
+        connection.pragma("cache_size", -16000)
+        version = connection.pragma("user_version")
+        if version not in (0, VERSION):
+            raise Refused(f"the database has version {version}, this program reads {VERSION}")
+        connection.execute("BEGIN EXCLUSIVE;" + _SCHEMA + f"PRAGMA user_version={VERSION}; COMMIT")
+        # setting a hook turns automatic checkpoints off; ours are in tidy()
+        connection.set_wal_hook(self._log_grew)
+
+    def _log_grew(self, _connection: object, _name: str, pages: int) -> int:
+        self._log_bytes = pages * PAGE
+        return 0
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _DISK as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        run = self._cursor.execute
+        with self._disk_errors():
+            run("BEGIN IMMEDIATE")
+            try:
+                self._apply(changes)
+                run("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    with suppress(apsw.Error):  # the first error is the one to tell
+                        run("ROLLBACK")
+                raise
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        many, run = self._many, self._cursor.execute
+        many("INSERT INTO message VALUES ", "(?,?,?,?,?)", [r for c in changes for r in c.messages])
+        many(
+            f"INSERT INTO delivery({_DELIVERY}) VALUES ",
+            "(?,?,?,?,?,?,?,?)",
+            [r for c in changes for r in c.deliveries],
+        )
+        for change in changes:
+            for row in change.updates:
+                run(
+                    "UPDATE delivery SET due=?, attempts=?, recipients=?, report=? WHERE id=?",
+                    (row.due, row.attempts, row.recipients, row.report, row.id),
+                )
+            if change.failures:
+                self._cursor.executemany("INSERT INTO failure(message, text) VALUES (?,?)", change.failures)
+            for message in change.forgotten:
+                run("DELETE FROM failure WHERE message=?", (message,))
+        many("DELETE FROM delivery WHERE id IN (", "?", [(i,) for c in changes for i in c.done], ")")
+        many("DELETE FROM message WHERE id IN (", "?", [(i,) for c in changes for i in c.finished], ")")
+        last = max(c.last for c in changes) if changes else 0
+        if last:
+            run("UPDATE last_id SET id=?1 WHERE id < ?1", (last,))
+
+    def _many(self, start: str, row: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
+        position, count = 0, len(rows)
+        for size in _CHUNKS:
+            if count - position >= size:
+                statement = start + ",".join([row] * size) + end
+                while count - position >= size:
+                    self._cursor.execute(statement, list(chain.from_iterable(rows[position : position + size])))
+                    position += size
+
+    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
+        return self._deliveries(
+            "channel=? AND (due, id) > (?, ?) AND due <= ? ORDER BY due, id LIMIT ?", (channel, *after, now, limit)
+        )
+
+    def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
+        return self._deliveries(
+            "channel=1 AND destination=? AND due <= ? ORDER BY due, id LIMIT ?", (destination, now, limit)
+        )
+
+    def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[DeliveryRow]:
+        with self._disk_errors():
+            return [
+                DeliveryRow(*row)
+                for row in self._cursor.execute(f"SELECT {_DELIVERY} FROM delivery WHERE {where}", values)  # noqa: S608  # constants
+            ]
+
+    def _value(self, statement: str, values: tuple[Any, ...] = ()) -> Any:
+        with self._disk_errors():
+            return self._cursor.execute(statement, values).get
+
+    def next_due(self, channel: int, now: float) -> float | None:
+        found: float | None = self._value(
+            "SELECT due FROM delivery WHERE channel=? AND due > ? ORDER BY due LIMIT 1", (channel, now)
+        )
+        return found
+
+    def load(self, messages: Iterable[int]) -> list[Loaded]:
+        loaded: list[Loaded] = []
+        with self._disk_errors():
+            for message in messages:
+                for row in self._cursor.execute("SELECT * FROM message WHERE id=?", (message,)).fetchall():
+                    found = MessageRow(*row)
+                    left = self._value(
+                        "SELECT count(*) FROM delivery WHERE id > ? AND id <= ?", (message, message + found.deliveries)
+                    )
+                    loaded.append(Loaded(found, left, self._failures(message)))
+        return loaded
+
+    def _failures(self, message: int) -> list[bytes]:
+        rows = self._cursor.execute("SELECT text FROM failure WHERE message=? ORDER BY id", (message,))
+        return [row[0] for row in rows]
+
+    def listing(self, after: int, limit: int) -> list[Listed]:
+        with self._disk_errors():
+            rows = self._cursor.execute(
+                "SELECT id, sender, size, deliveries FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+        return [self._listed(MessageRow(*row, None)) for row in rows]
+
+    def _listed(self, message: MessageRow) -> Listed:
+        rows = self._deliveries("id > ? AND id <= ? ORDER BY id", (message.id, message.id + message.deliveries))
+        return Listed(message, rows, self._value("SELECT count(*) FROM failure WHERE message=?", (message.id,)))
+
+    def show(self, message: int) -> tuple[Listed, bytes | None, list[bytes]] | None:
+        with self._disk_errors():
+            rows = self._cursor.execute("SELECT * FROM message WHERE id=?", (message,)).fetchall()
+            if not rows:
+                return None
+            found = MessageRow(*rows[0])
+            return self._listed(found._replace(content=None)), found.content, self._failures(message)
+
+    def contains(self, message: int) -> bool:
+        return bool(self._value("SELECT count(*) FROM message WHERE id=?", (message,)))
+
+    def count(self) -> int:
+        return int(self._value("SELECT count(*) FROM message"))
+
+    def last(self) -> int:
+        return int(self._value("SELECT max(id, (SELECT coalesce(max(id), 0) FROM delivery)) FROM last_id"))
+
+    def tidy(self, idle: bool) -> None:
+        if self._log_bytes > (SOME if idle else MUCH):
+            with self._disk_errors():
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._log_bytes = 0
+
+    def close(self) -> None:
+        self._cursor.close()
+        self._connection.close()

@@ -1,0 +1,81 @@
+"""The lease door: workers take deliveries and report them; a connection of its own fetches a body."""
+
+import asyncio
+import os
+import socket
+
+from appliance import lease, log
+from appliance.door import Guard
+from appliance.queue.door import Visitor
+from appliance.queue.leases import Channel, Worker
+from appliance.queue.service import Service
+from appliance.queue.store import CHANNELS
+
+MOST = 10_000  # credit that is believed
+
+
+class WorkerDoor(Visitor):
+    """A program that delivers."""
+
+    limit = lease.FRAME
+
+    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service) -> None:
+        super().__init__(guard, present)
+        self._service = service
+        self._channel: Channel
+        self.worker: Worker | None = None
+
+    def entered(self) -> None:
+        self._channel = self._service.channels[CHANNELS.index(self.role)]
+
+    def frames(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            kind = frame[:1]
+            if kind == b"R":
+                self._report(frame)
+            elif kind == b"W":
+                self._credit(int(frame[1:]))
+            elif kind == b"B" and self.worker is None:
+                self._send_body(int(frame[1:]))
+                return
+            else:
+                raise ValueError("W, R or B expected")
+        if self._service.leasing:
+            self._channel.dispatch(self._service.clock())
+
+    def _credit(self, count: int) -> None:
+        if self.worker is None:
+            self.worker = Worker(self.transport.writelines)
+            self._channel.workers.append(self.worker)
+        self.worker.credit = min(MOST, self.worker.credit + max(0, count))
+
+    def _report(self, frame: bytes) -> None:
+        number, reports = lease.decode_report(frame)
+        delivery = self.worker.leased.pop(number, None) if self.worker else None
+        if delivery is None:
+            log.warning(f"queue: {self.role} reported delivery {number}, which it does not hold; ignored")
+            return
+        delivery.worker = None
+        self._service.reported(self._channel, delivery, reports)
+
+    def _send_body(self, message: int) -> None:
+        """The file's descriptor by SCM_RIGHTS, then the end; nothing if it is not in a worker's hands."""
+        connection = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        try:
+            if message in self._service.messages:
+                fd = self._service.bodies.open(message)
+                try:
+                    socket.send_fds(connection, [b"K"], [fd])  # one byte into an empty buffer never blocks
+                finally:
+                    os.close(fd)
+        except OSError as error:
+            log.trouble("queue: a body file can't be handed out", error)
+        finally:
+            connection.close()
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.worker is not None:
+            worker, self.worker = self.worker, None
+            asyncio.get_running_loop().call_soon(self._service.leave, self._channel, worker)
