@@ -1,0 +1,84 @@
+"""Warnings: what is valid and should yet be read."""
+
+import pytest
+
+from appliance.config import pipeline
+from appliance.config.gateway import gateways_in
+
+HEAD = "version: 1\nhostname: mx.example.org\n"
+DOMAIN = "domains: {example.org: {mailboxes: {alice: {}}, aliases: {postmaster: [alice]}}}\n"
+
+# more of the file, and the beginnings of its warnings
+CAUTIONS = [
+    ("", []),
+    ("relay: {allow_from: [10.0.0.0/8, 172.16.0.0/12, 192.168.1.0/24, 127.0.0.1/32, 'fd00::/8', '::1/128']}", []),
+    ("relay: {allow_from: [8.8.8.8/32]}", []),  # one named host
+    ("relay: {allow_from: [8.8.8.0/24]}", ["relay.allow_from: 8.8.8.0/24 is wider than a private network"]),
+    ("relay: {allow_from: [10.0.0.0/7]}", ["relay.allow_from: 10.0.0.0/7 is wider"]),
+    ("relay: {allow_from: ['2000::/3']}", ["relay.allow_from: 2000::/3 is wider"]),
+    ("listen: {}", ["listen: nothing listens"]),
+    ("listen: {smtp: {}, pop3: {}}", ["listen.pop3: not served yet; nothing listens on port 2110"]),
+    ("control: {idhost: a.example}", ["control.idhost: not used yet"]),
+    ("routes: [{domain: '*', via: 'smtps://a.example'}]", ["routes[0]: TLS and AUTH are not served yet"]),
+    ("routes: [{domain: '*', via: 'smtp://a.example'}]", []),
+]
+
+
+def configuration(more, domain=DOMAIN):
+    return pipeline.parse((HEAD + domain + more).encode(), "mail.yaml")
+
+
+@pytest.mark.parametrize(("more", "warnings"), CAUTIONS)
+def test_a_warning_names_its_key(more, warnings):
+    """What is risky or not served yet is told; what is neither is silent."""
+    found = pipeline.warnings(configuration(more))
+    assert len(found) == len(warnings)
+    for text, beginning in zip(found, warnings, strict=True):
+        assert text.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("deliver", "warning"),
+    [
+        ("|/bin/true", "programs are not served yet"),
+        ("./mbox", "mbox is not served yet"),
+        ("#", "throws its mail away"),
+    ],
+)
+def test_delivery_that_does_not_happen_yet_is_told(deliver, warning):
+    """A mailbox whose mail will wait in the queue, or vanish, is named."""
+    domain = f"domains: {{example.org: {{mailboxes: {{alice: {{deliver: ['{deliver}']}}}}, catch_all: alice}}}}\n"
+    (found,) = pipeline.warnings(configuration("", domain))
+    assert found.startswith("domains.example.org.mailboxes.alice.deliver: ")
+    assert warning in found
+
+
+def test_relaying_for_the_gateway_is_relaying_for_everybody():
+    """Behind a published port every client may look like the gateway."""
+    relay = configuration("relay: {allow_from: [10.0.0.0/8, '::1/128']}")
+    (found,) = pipeline.gateway_warning(relay, ["10.88.0.1", "192.0.2.1", "fe80::1"])
+    assert found.startswith("relay.allow_from: 10.0.0.0/8 contains the default gateway 10.88.0.1")
+    assert pipeline.gateway_warning(relay, []) == []
+
+
+def test_the_gateways_are_read_from_the_kernels_tables():
+    """Only default routes with a gateway count; addresses are in the kernel's byte order."""
+    ipv4 = (
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t0100580A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "eth0\t0000580A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
+        "tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n"
+    )
+    zero, gateway = "0" * 32, "fe80" + "0" * 27 + "1"
+    ipv6 = (
+        f"{zero} 00 {zero} 00 {gateway} 00000400 00000001 00000000 00000003 eth0\n"
+        f"{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200 lo\n"
+        f"{gateway} 80 {zero} 00 {zero} 00000000 00000002 00000000 80200001 lo\n"
+    )
+    assert gateways_in(ipv4, ipv6) == ["10.88.0.1", "fe80::1"]
+    assert gateways_in("", "") == []
+
+
+def test_this_machines_gateways_can_be_read():
+    """Whatever they are here."""
+    assert isinstance(pipeline.default_gateways(), list)
