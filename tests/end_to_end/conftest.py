@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,8 +46,7 @@ class Sink:
     def start(self, *options: str) -> "Sink":
         program = need("smtp-sink", "postfix")
         self.folder.mkdir(exist_ok=True)
-        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.folder.chmod(0o777)
+        as_user = ["-u", "root"] if os.geteuid() == 0 else []  # it asks for the option when root starts it
         self.process = subprocess.Popen(
             [program, *as_user, *options, "-d", f"{self.folder}/%M.", f"127.0.0.1:{self.port}", "100"],
             stdout=subprocess.DEVNULL,
@@ -183,7 +183,7 @@ protocols = imap
 base_dir = {folder}/run
 log_path = {folder}/log
 default_internal_user = {user}
-default_login_user = {user}
+default_login_user = {login}
 default_internal_group = {group}
 ssl = no
 disable_plaintext_auth = no
@@ -227,9 +227,13 @@ class Dovecot:
         import grp
         import pwd
 
-        self.folder.mkdir()
-        (self.folder / "home").mkdir()
+        # its login process refuses to be root; started by root it may be the user that Debian made for it
+        root = os.geteuid() == 0
+        (self.folder / "home").mkdir(parents=True)
         owner = maildir.stat()
+        if root:  # Dovecot never serves uid 0: let it read a copy that belongs to somebody else
+            maildir = self._copy(maildir, pwd.getpwnam("mail"))
+            owner = maildir.stat()
         config = self.folder / "dovecot.conf"
         config.write_text(
             DOVECOT.format(
@@ -238,12 +242,22 @@ class Dovecot:
                 mail=maildir,
                 uid=owner.st_uid,
                 gid=owner.st_gid,
-                user=pwd.getpwuid(os.geteuid()).pw_name,
-                group=grp.getgrgid(os.getegid()).gr_name,
+                user="dovecot" if root else pwd.getpwuid(os.geteuid()).pw_name,
+                login="dovenull" if root else pwd.getpwuid(os.geteuid()).pw_name,
+                group="dovecot" if root else grp.getgrgid(os.getegid()).gr_name,
             )
         )
         self.process = subprocess.Popen([program, "-F", "-c", config], stderr=subprocess.DEVNULL)
         return self
+
+    def _copy(self, maildir: Path, owner) -> Path:
+        copy = self.folder / "Maildir"
+        shutil.copytree(maildir, copy)
+        for folder, _, files in os.walk(copy):
+            for path in [folder, *(os.path.join(folder, name) for name in files)]:
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        os.chown(self.folder / "home", owner.pw_uid, owner.pw_gid)
+        return copy
 
     def stop(self) -> None:
         if self.process is not None:
@@ -252,8 +266,10 @@ class Dovecot:
 
 
 @pytest.fixture
-def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
-    """A real Dovecot, not started yet."""
-    made = Dovecot(tmp_path / "dovecot")
-    yield made
-    made.stop()
+def dovecot() -> Iterator[Dovecot]:
+    """A real Dovecot, not started yet; its folder is one that its own users may enter."""
+    with tempfile.TemporaryDirectory(prefix="dovecot-") as folder:
+        os.chmod(folder, 0o755)
+        made = Dovecot(Path(folder) / "dovecot")
+        yield made
+        made.stop()

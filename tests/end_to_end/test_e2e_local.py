@@ -123,7 +123,7 @@ def test_everyday_clients_get_through(appliance: Callable[..., Appliance], clien
         "msmtp": [program, "--host=127.0.0.1", f"--port={running.port}", "--from=a@b.example", "alice@example.org"],
         "curl": [
             *(program, "-sS", f"smtp://127.0.0.1:{running.port}/client.example", "--mail-from", "a@b.example"),
-            *("--mail-rcpt", "alice@example.org", "-T", str(mail)),
+            *("--mail-rcpt", "alice@example.org", "--crlf", "-T", str(mail)),
         ],
     }[client]
     with mail.open("rb") as content:
