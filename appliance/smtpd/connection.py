@@ -69,13 +69,16 @@ class Connection(SMTP):
         if self._admitted:
             self._admitted = False
             self.server.leave(self, self._address)
-        if self._arrival is not None:
-            self._arrival.cancel()
+        arrival = self._arrival
+        if arrival is not None:
+            arrival.cancel()
+            if not self._waiting:
+                self._arrival = None  # it refers back to us: let go of its content now
         if self._leaving or self.quitting:
             return
         if self._waiting:
             log.session_ended(self._address, "disconnected before the answer to its message")
-        elif self._arrival is not None:
+        elif arrival is not None:
             log.session_ended(self._address, "disconnected in DATA, nothing was queued")
 
     def look_at_the_clock(self, now: float) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
+import resource
 import signal
 import socket
 from collections.abc import Coroutine
@@ -27,6 +29,7 @@ def main(state: State) -> int:
 async def _serve(state: State) -> int:
     loop = asyncio.get_running_loop()
     log.setup("smtpd", loop.call_soon)
+    _allow_many_sessions()
     terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminated.set)
@@ -45,6 +48,10 @@ async def _serve(state: State) -> int:
     await _queue_is_there(server.door.shared, terminated)
     if listener:
         serving = await loop.create_server(server.session, sock=listener, backlog=BACKLOG)
+    # what is here stays, and a session leaves no cycles: look for garbage seldom and only among the new
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20000, 20, 20)
     log.started(server.settings.generation.name, port=port)
     await _first(terminated.wait(), server.watch())
     log.stopping("SIGTERM" if terminated.is_set() else "the listeners changed")
@@ -73,6 +80,15 @@ def listen(address: bytes) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _allow_many_sessions() -> None:
+    """As many descriptors as we may have: the soft limit is often 1,024, and a session needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        log.warning(f"the limit of open files can't be raised: {error}")
 
 
 async def _queue_is_there(intake: Intake, terminated: asyncio.Event) -> None:

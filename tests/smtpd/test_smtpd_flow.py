@@ -30,7 +30,7 @@ def test_a_message_from_smtplib_reaches_the_queue_with_its_trace(smtpd):
 @pytest.mark.parametrize("smtpd", [{"databytes": "0\n"}], indirect=True)
 def test_a_large_message_streams(smtpd):
     """30 MB reach the queue whole while smtpd stays small."""
-    before = smtpd.memory()
+    before = smtpd.forget_peak()
     with smtpd.connect() as client:
         client.begin()
         for _ in range(3000):
@@ -211,7 +211,7 @@ def test_a_client_that_hangs_is_told_goodbye(smtpd, in_data):
 def test_a_client_that_does_not_read_is_not_read(smtpd):
     """Replies nobody takes do not pile up: smtpd stops reading, and answers all when it may."""
     count = 300_000
-    before = smtpd.memory()
+    before = smtpd.forget_peak()
     with smtpd.connect() as client:
         client.reply()
         sender = threading.Thread(target=client.send, args=(b"NOOP\r\n" * count,))
@@ -226,7 +226,7 @@ def test_a_client_that_does_not_read_is_not_read(smtpd):
 
 def test_idle_sessions_are_small(smtpd):
     """A session that waits costs a few kilobytes."""
-    before = smtpd.memory()
+    before = smtpd.forget_peak()
     clients = [smtpd.connect() for _ in range(200)]
     for client in clients:
         client.reply()
