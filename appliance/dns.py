@@ -17,6 +17,8 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 
+from appliance import log
+
 KEEP = 10_000  # answers
 LONGEST = 3600.0  # seconds an answer is kept at most
 NEGATIVE = 300.0  # seconds a negative answer is kept at most
@@ -55,6 +57,7 @@ class Resolver:
         self._resolv_conf = resolv_conf
         self._hosts = _Hosts(hosts)
         self._stamp: object = None
+        self._trouble = ""
         self._stub = dns.asyncresolver.Resolver(configure=False)
         self._fixed = bool(servers)
         self._cache: dict[tuple[bytes, str], tuple[float, list[bytes] | DNSError]] = {}
@@ -129,12 +132,18 @@ class Resolver:
         try:
             status = os.stat(self._resolv_conf)
             stamp: object = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if stamp != self._stamp:
-                fresh = dns.asyncresolver.Resolver(self._resolv_conf)
-                self._stub, self._stamp = fresh, stamp
-                self._cache.clear()
+            if stamp == self._stamp:
+                return
+            fresh = dns.asyncresolver.Resolver(self._resolv_conf)
         except (OSError, dns.exception.DNSException) as error:
-            raise TryLater(f"{self._resolv_conf}: {error}") from error
+            if self._stamp is None:
+                raise TryLater(f"{self._resolv_conf}: {error}") from error
+            if str(error) != self._trouble:  # a replaced file is out of the sandbox's reach: the known servers serve on
+                self._trouble = str(error)
+                log.trouble(f"{self._resolv_conf} can't be read again, its last name servers are asked", error)
+            return
+        self._stub, self._stamp, self._trouble = fresh, stamp, ""
+        self._cache.clear()
 
 
 def _negative(response: "dns.message.Message | dns.message.QueryMessage") -> float:

@@ -16,7 +16,7 @@ class Content:
     """What a transaction must know of its content.
 
     wire  the content as sent, or None: stream it from `fd`
-    size  octets on the wire (RFC 1870 section 4; stuffed dots are not exact here, which it allows)
+    size  octets with CRLF, without stuffed dots (RFC 1870 section 5)
     """
 
     wire: bytes | None
@@ -27,8 +27,7 @@ class Content:
 
 def small(content: bytes) -> Content:
     """A content that came inline."""
-    wire = encode(content)
-    return Content(wire, len(wire), not content.isascii())
+    return Content(encode(content), len(content) + content.count(b"\n"), not content.isascii())
 
 
 def large(state: State, hello: bytes, message: int) -> Content:

@@ -6,6 +6,7 @@ a hop that does not move does not count as in hand (`parked`).
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from appliance import log
@@ -231,7 +232,7 @@ class Dispatch:
             self._of.pop(session, None)
             if not isinstance(error, OSError):  # a TimeoutError is one
                 raise
-            cause = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            cause = _cause(error)
             return None, reports.failure(Temporary(451, "4.4.1", f"No connection to {address.name}: {cause}"))
         failure = await session.opened
         if failure is None and session not in self._of:
@@ -249,3 +250,9 @@ class Dispatch:
 
     def _answer(self, delivery: Delivery, report: Report) -> None:
         self._finish(delivery, [report] * len(delivery.recipients), "")
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -3,13 +3,12 @@
 import asyncio
 import signal
 import time
-from pathlib import Path
 
 import uvloop
 
 from appliance import lease, log, sandbox
 from appliance.control import Control
-from appliance.dns import HOSTS, RESOLV_CONF, Resolver
+from appliance.dns import Resolver
 from appliance.lease import Delivery, Report
 from appliance.remote import content
 from appliance.remote.content import Content
@@ -137,12 +136,9 @@ def main(state: State) -> int:
     settings = Settings.of(control.current())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         log.setup("remote", runner.get_loop().call_soon)
-        lacking = sandbox.lock(
-            sandbox.Rules(
-                read=(state.generations, Path(RESOLV_CONF), Path(HOSTS)),
-                connect=tuple(sorted(ports(settings))),
-            )
-        )
+        # resolv.conf and hosts are readable for every program
+        rules = sandbox.Rules(read=(state.generations,), connect=tuple(sorted(ports(settings))))
+        lacking = sandbox.lock(rules)
         for lack in lacking:
             log.warning(lack)
         log.started(settings.name)

@@ -83,7 +83,7 @@ class Worker(asyncio.Protocol):
             self._remembered.add(delivery.message, done)
             name = message_id.text(delivery.message)
             delay = self._clock() - message_id.born(delivery.message)
-            text = next(report.text for report in results if report.result is Result.DONE)
+            text = next(report.text for report in results if report.result is Result.DONE).rstrip()
             for recipient in done:
                 log.delivered(name, recipient, peer, delivery.attempt, delay, text)
         held, recipients = self._held.get(delivery.id, (None, ()))
