@@ -123,7 +123,7 @@ class Connection(SMTP):
         self._leaving = self.server.loop.time() + LINGER
         if self._arrival is not None:
             self._arrival.cancel()
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(b"".join([*(replies or ()), error.reply]))
             self.transport.write_eof()
             self._read_on()

@@ -79,13 +79,16 @@ class Server:
         listen = self.settings.listen
         while True:
             await asyncio.sleep(TICK)
-            now = self.loop.time()
-            for session in list(self.sessions):
-                session.look_at_the_clock(now)
+            self._look_at_the_clock()
             self.door.shared.connect()
             settings = self._current()
             if settings is not None and settings.listen != listen:
                 return
+
+    def _look_at_the_clock(self) -> None:
+        now = self.loop.time()
+        for session in list(self.sessions):
+            session.look_at_the_clock(now)
 
     async def stop(self) -> None:
         """Tell idle clients to go, let the others finish the message they are sending, within STOP."""
@@ -93,7 +96,8 @@ class Server:
         for session in list(self.sessions):
             session.stop()
         deadline = self.loop.time() + STOP
-        while self.sessions and self.loop.time() < deadline:  # noqa: ASYNC110  # at most a hundred times in a process's life
+        while self.sessions and self.loop.time() < deadline:
             await asyncio.sleep(0.05)
+            self._look_at_the_clock()
         for session in list(self.sessions):
             session.abort("shutting down")

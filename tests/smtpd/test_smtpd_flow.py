@@ -7,9 +7,12 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import Smtpd, generation
+
+from appliance.smtpd.main import listen
 
 LINE = b"x" * 998 + b"\r\n"
 
@@ -261,3 +264,29 @@ def wait_until(true, seconds: float = 5.0) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_the_queue_is_found_again_without_a_message(smtpd):
+    """Smtpd keeps its connection to the queue, so that whoever asks the queue sees that it is alive."""
+    wait_until(lambda: smtpd.queue.connections == 1)
+    smtpd.queue.stop()
+    smtpd.queue.start()
+    wait_until(lambda: smtpd.queue.connections == 1)
+
+
+def test_smtpd_waits_for_the_queue(smtpd):
+    """Started before the queue, it begins to serve when the queue is there."""
+    assert smtpd.stop() == 0
+    threading.Timer(0.7, smtpd.queue.start).start()
+    begun = time.monotonic()
+    smtpd.start()
+    assert time.monotonic() - begun > 0.6
+    assert smtpd.queue.connections == 1
+
+
+def test_ipv6_addresses_are_listened_on():
+    """`[::1]:0` is an address to listen on, too."""
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("no IPv6 here")
+    with listen(b"[::1]:0") as listener:
+        assert listener.getsockname()[0] == "::1"
