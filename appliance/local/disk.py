@@ -16,6 +16,7 @@ the next batches are synced file by file (written back together first, so that t
 the journal's commits).  It is not used where the kernel may ignore it (FUSE).
 """
 
+import contextlib
 import ctypes
 import os
 import time
@@ -53,7 +54,8 @@ class Disk:
             return {}
         if len(files) > 1:
             for fd in files:  # starts writing them all, so that one journal commit serves them all
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                with contextlib.suppress(OSError):  # it is advice; the syncs below count
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         errors: dict[int, OSError] = {}
         for fd in files:
             try:

@@ -68,7 +68,6 @@ class Worker:
             batch, waiting = waiting[:BATCH], waiting[BATCH:]
             if batch:
                 self._deliver(connection, [lease.decode_delivery(frame) for frame in batch])
-            log.flush()
 
     def _receive(self, connection: socket.socket, waiting: list[bytes]) -> None:
         """Take what has arrived, up to a batch."""
@@ -111,4 +110,5 @@ class Worker:
     def _batch(self, connection: socket.socket, batch: Sequence[tuple[Delivery, Content]]) -> None:
         for reported in self._deliverer.deliver(batch):
             frames = [lease.encode_report(delivery.id, reports) for delivery, reports in reported]
+            log.flush()  # before the report: what the queue forgets must be in the log
             connection.sendall(b"".join(frames) + lease.encode_credit(len(frames)))

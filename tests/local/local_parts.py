@@ -183,7 +183,8 @@ class StandIn:
 
     def close(self) -> None:
         """As if the queue program were killed."""
-        for listener in self._listeners:
+        while self._listeners:
+            listener = self._listeners.pop()
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         for connection in self._open:
