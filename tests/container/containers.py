@@ -109,13 +109,17 @@ class Container:
         new.replace(self.config / "mail.yaml")
 
     def start(self, *options: str) -> "Container":
+        """Run it, and wait for its greeting."""
+        self.launch(*options)
+        return self.wait()
+
+    def launch(self, *options: str) -> None:
         podman(
             *("run", "--detach", "--name", self.name, *HARDENED, "--user", f"{UID}:0"),
             *("--publish", f"127.0.0.1:{self.port}:2525"),
             *("--volume", f"{self.config}:/etc/paperpath:ro", "--volume", f"{self.name}:/var/lib/paperpath"),
             *(*options, IMAGE),
         )
-        return self.wait()
 
     def again(self) -> "Container":
         """Start it after a stop."""

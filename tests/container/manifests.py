@@ -46,7 +46,7 @@ def for_podman(name: str, port: int) -> list[Manifest]:
     pod = template["spec"]
     pod["volumes"] = [
         {"name": "configuration", "configMap": {"name": name}},
-        {"name": "state", "persistentVolumeClaim": {"claimName": name}},
+        {"name": "state", "persistentVolumeClaim": {"claimName": f"{name}-state"}},
     ]
     (container,) = pod["containers"]
     container["volumeMounts"] = [mount for mount in container["volumeMounts"] if mount["name"] != "secrets"]
@@ -61,7 +61,7 @@ def for_podman(name: str, port: int) -> list[Manifest]:
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
+        "metadata": {"name": f"{name}-state"},  # podman makes a volume of each name, the ConfigMap's too
         "spec": claim["spec"],
     }
     return [configuration, volume, deployment]

@@ -24,10 +24,12 @@ def pod(podman_works: None, tmp_path: Path) -> Iterator[tuple[str, int]]:
     file.write_text(yaml.safe_dump_all(for_podman(name, port)))
     try:
         podman("play", "kube", file)
-        yield f"{name}-pod-paperpath", port
+        # podman 4 says NAME-pod-0-paperpath, podman 5 NAME-pod-paperpath
+        names = podman("ps", "--all", "--format", "{{.Names}}").split()
+        yield next(found for found in names if found.startswith(name) and found.endswith("-paperpath")), port
     finally:
         podman("play", "kube", "--down", file, check=False)
-        podman("volume", "rm", "--force", name, check=False)
+        podman("volume", "rm", "--force", name, f"{name}-state", check=False)
 
 
 def test_the_pod_runs_and_takes_mail(pod):
@@ -41,11 +43,7 @@ def test_the_pod_runs_and_takes_mail(pod):
     wait_until(
         lambda: podman("exec", name, "python3", "-c", look).strip() != "[]", 15, lambda: podman("logs", name)[-3000:]
     )
-    assert "CapEff:\t0000000000000000" in podman(
-        "exec", name, "sh", "-c", 'while read -r l; do echo "$l"; done </proc/1/status'
-    )
+    assert "CapEff:\t0000000000000000" in podman("exec", name, "python3", "-c", "print(open('/proc/1/status').read())")
     podman("healthcheck", "run", name)
-    assert podman("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}", name).split() == [
-        "true",
-        "10025:0",
-    ]
+    settings = podman("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}", name)
+    assert settings.split() == ["true", "10025:0"]
