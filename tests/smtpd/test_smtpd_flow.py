@@ -1,5 +1,6 @@
 """A message's way through smtpd into the queue."""
 
+import random
 import shutil
 import smtplib
 import socket
@@ -290,3 +291,49 @@ def test_ipv6_addresses_are_listened_on():
         pytest.skip("no IPv6 here")
     with listen(b"[::1]:0") as listener:
         assert listener.getsockname()[0] == "::1"
+
+
+TO_DATA = b"RSET\r\nEHLO c\r\nMAIL FROM:<s@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"
+PIECES = [
+    *(TO_DATA,) * 8,
+    *(
+        b"EHLO c\r\n",
+        b"HELO c\r\n",
+        b"MAIL FROM:<s@example.net>\r\n",
+        b"MAIL FROM:<> SIZE=9 BODY=7BIT\r\n",
+        b"DATA\r\n",
+    ),
+    *(b"RCPT TO:<alice@example.org>\r\n", b"RCPT TO:<x@else.example>\r\n", b"RSET\r\n", b"NOOP\r\n", b"VRFY\r\n"),
+    *(
+        b"\r\n.\r\n",
+        b".\r\n",
+        b"\r",
+        b"\n",
+        b".",
+        b"\0",
+        b"\xff\xfe",
+        b"x" * 5000,
+        b"x" * 70000,
+        b"<",
+        b'"',
+        b"\\",
+        b"@",
+        b":",
+    ),
+]
+
+
+def test_whatever_clients_send_nothing_breaks(smtpd):
+    """Commands, content and garbage in any order and cut anywhere: every reply is one, nothing is an internal error."""
+    dice = random.Random(11)
+    for _ in range(150):
+        wire = b"".join(dice.choices(PIECES, k=dice.randint(1, 60)))
+        with smtpd.connect() as client:
+            for start in range(0, len(wire), size := dice.choice([3000, 65536, 1 << 20])):
+                client.send(wire[start : start + size])
+            client.shut()
+            while line := client.line():
+                assert line[:3].isdigit()
+                assert line[3:4] in b" -"
+                assert not line.startswith((b"451", b"421 4.3"))
+    assert not [line for line in smtpd.log if line["event"] == "trouble"]
