@@ -1,22 +1,35 @@
 """Which control files `control:` may name, and which have a key of their own."""
 
-# what a file holds: one line, or many
-ONE, MANY = "one line", "a list"
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.config import values
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFile:
+    """What a control file holds: one line or many, each of a kind."""
+
+    many: bool = False
+    read: Callable[[str], Any] = values.control_line
+
 
 KNOWN = {
-    "badmailfrom": MANY,
-    "bouncefrom": ONE,
-    "bouncehost": ONE,
-    "defaultdomain": ONE,
-    "defaulthost": ONE,
-    "envnoathost": ONE,
-    "helohost": ONE,
-    "idhost": ONE,
-    "localiphost": ONE,
-    "percenthack": MANY,
-    "plusdomain": ONE,
-    "qmqpservers": MANY,
-    "smtpgreeting": ONE,
+    "badmailfrom": ControlFile(many=True),
+    "bouncefrom": ControlFile(read=values.local_name),
+    "bouncehost": ControlFile(read=values.domain),
+    "defaultdomain": ControlFile(read=values.domain),
+    "defaulthost": ControlFile(read=values.domain),
+    "envnoathost": ControlFile(read=values.domain),
+    "helohost": ControlFile(read=values.domain),
+    "idhost": ControlFile(read=values.domain),
+    "localiphost": ControlFile(read=values.domain),
+    "percenthack": ControlFile(many=True, read=values.domain),
+    "plusdomain": ControlFile(read=values.domain),
+    "qmqpservers": ControlFile(many=True, read=values.ip_address),
+    "resolvers": ControlFile(many=True, read=values.endpoint),  # ours: name servers instead of resolv.conf's
+    "smtpgreeting": ControlFile(),
 }
 
 # read by programs that come later

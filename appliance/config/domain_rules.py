@@ -8,6 +8,8 @@ from appliance.config.model import Alias, Configuration, Domain
 from appliance.config.problem import Finding, Path, nearest
 from appliance.config.sound import Unsound
 
+_HINTS = 20  # the nearest of 20,000 names takes a while to find; who has more mistakes than this has another problem
+
 
 def unique(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
     """Names differ in more than upper and lower case; no mailbox is also an alias."""
@@ -76,13 +78,15 @@ def targets(configuration: Configuration, unsound: Unsound) -> Iterator[Finding]
     directory = Directory(configuration)
     broken = {domain.name for domain in configuration.domains if domain.key in unsound.domains}
     broken |= {key.lower() for key in unsound.domains}
+    hints = _HINTS
     for path, address in _leads(configuration):
         host = address.rpartition("@")[2]
         if host in broken or not directory.ours(address):
             continue
         entry = directory.find(address)
         if entry is None or entry.catch_all:
-            yield Finding(path, _nobody(address, directory.names(host)))
+            yield Finding(path, _nobody(address, directory.names(host) if hints > 0 else []))
+            hints -= 1
 
 
 def _leads(configuration: Configuration) -> Iterator[tuple[Path, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import collapse_addresses, ip_address
 
-from appliance.config.control_files import KNOWN, ONE, OWN_KEY
+from appliance.config.control_files import KNOWN, OWN_KEY
 from appliance.config.model import Configuration, Listener, Route
 from appliance.config.problem import Finding, Path, nearest
 from appliance.config.sound import Unsound
@@ -102,5 +102,16 @@ def control(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
             meant = nearest(name, KNOWN)
             hint = f"did you mean {meant}?" if meant else "known here: " + ", ".join(KNOWN)
             yield Finding(path, f"no control file that Paperpath knows; {hint}", at_key=True)
-        elif KNOWN[name] is ONE and len(lines) != 1:
+        elif not KNOWN[name].many and len(lines) != 1:
             yield Finding(path, f"found {len(lines)} lines; {name} holds one")
+        else:
+            yield from _lines(path, lines)
+
+
+def _lines(path: Path, lines: tuple[str, ...]) -> Iterator[Finding]:
+    known = KNOWN[str(path[-1])]
+    for number, line in enumerate(lines):
+        try:
+            known.read(line)
+        except ValueError as error:
+            yield Finding((*path, number) if known.many else path, f"found the text {line!r}; {error}")

@@ -127,6 +127,16 @@ def ip_address(text: str) -> str:
         raise ValueError("an IP address is needed: 127.0.0.1, 0.0.0.0 or ::") from None
 
 
+def endpoint(text: str) -> str:
+    """An IP address, with a port if it is not the usual one."""
+    host, colon, port = text.rpartition(":")
+    if "]" not in text and text.count(":") != 1:
+        return ip_address(text)  # without a port
+    if not colon or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("an address and a port are needed, such as 127.0.0.1:53 or [::1]:53")
+    return f"{ip_address(host.strip('[]'))}:{port}"
+
+
 def network(text: str) -> Network:
     """A network in CIDR form."""
     try:
