@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,7 @@ from bench import machine, table
 from bench.cell import Ports, latency_cell, load_cell
 from bench.contestant import DOMAIN
 from bench.contestants import CONTESTANTS
-from bench.name_server import NameServer
+from bench.name_server import ADDRESS, NameServer
 from bench.peers import closed_to_others
 from bench.plan import FULL, QUICK, SCENARIOS, Scenario, Settings, another_round, in_turn
 from bench.table import Raw
@@ -124,10 +124,18 @@ class Benchmark:
         if run["problem"]:
             self._hopeless.add((name, scenario.name))
             say(f"{number} {scenario.name:14} {name:10} {run['problem']}")
+            self._keep_log(folder)
         else:
             account = f"lost {run['lost']}, duplicated {run['duplicated']}"
             say(f"{number} {scenario.name:14} {name:10} {run['rate']:6.0f}/s {run['cpu_ms']:6.2f} ms, {account}")
         self.raw["runs"].append(run)
+
+    def _keep_log(self, folder: Path) -> None:
+        """What a contestant that stalled had to say outlives its folder."""
+        with suppress(OSError):
+            log = _RESULTS / f"{self._folder.name}-{folder.name}.log"
+            shutil.copy(folder / "output.log", log)
+            say(f"its output: {log}")
 
     def _latency(self, number: int, name: str) -> None:
         found: Raw = {"contestant": name, "round": number, "visible_ms": [], "problem": None}
@@ -169,7 +177,10 @@ def _measured(args: argparse.Namespace) -> Raw:
 
 def name_server_if_root() -> AbstractContextManager[object]:
     """The name server, which needs port 53 of its loopback address; only servers that need root ask it."""
-    return nullcontext() if os.geteuid() else NameServer()
+    try:
+        return nullcontext() if os.geteuid() else NameServer()
+    except OSError as cause:
+        raise SystemExit(f"port 53 of {ADDRESS} is not to be had ({cause}): does another benchmark run?") from cause
 
 
 def main() -> int:

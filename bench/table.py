@@ -44,13 +44,11 @@ def render(raw: Raw) -> str:
         costs = [_values(raw, name, scenario.name, "cpu_ms") for name in names]
         stalls = [_problem(raw, name, scenario.name) for name in names]
         rows.append([f"{scenario.title}: messages/s", *_medians(names, rates, stalls, with_spread=True)])
-        rows.append(["… CPU ms a message", *_medians(names, costs, stalls)])
+        rows.append(["… CPU ms a message", *_medians(names, costs)])
     rows.append(["one message, idle, until visible: p50 / p95 ms", *_latencies(raw, names)])
     rows.append(["memory idle (PSS)", *_memory(raw, names, "idle_bytes")])
     rows.append(["memory after a load (PSS)", *_memory(raw, names, "after_bytes")])
-    rows.append(
-        ["start to first 220, s", *_medians(names, [_values(raw, name, None, "start_seconds") for name in names])]
-    )
+    rows.append(["start to first 220", *_starts(raw, names)])
     rows.append(["lost / duplicated, all runs", *(_account(raw, name) for name in names)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     missing = [
@@ -58,7 +56,9 @@ def render(raw: Raw) -> str:
         for about in raw["contestants"].values()
         if about["missing"]
     ]
-    return "\n".join([_caption(raw), "", *lines, *([""] if missing else []), *missing])
+    return "\n".join(
+        [_caption(raw), "", *lines, "", *missing, "Limits of this machine at that time:", "", *_limits(raw)]
+    )
 
 
 def _caption(raw: Raw) -> str:
@@ -68,6 +68,23 @@ def _caption(raw: Raw) -> str:
         f"fsync {machine['fsync_ms']:.2f} ms. {settings['messages']} messages of {settings['size']} bytes a run (slower "
         f"servers: a part of them), {raw['rounds']} rounds: medians, ± half the range, (ratio to Postfix)."
     )
+
+
+_LIMITS = (
+    ("syncs", "one process that appends 4 KiB and syncs, again and again: {}/s"),
+    ("smtp-sink-each", "smtp-source to smtp-sink, a connection each: {}/s"),
+    ("smtp-sink-reuse", "smtp-source to smtp-sink, connections reused: {}/s"),
+    (
+        "asyncio-each",
+        "smtp-source to one process on uvloop that answers and does nothing else, a connection each: {}/s",
+    ),
+    ("asyncio-reuse", "the same, connections reused: {}/s"),
+)
+
+
+def _limits(raw: Raw) -> list[str]:
+    found = {**raw["limits"], "syncs": 1e3 / raw["machine"]["fsync_ms"]}
+    return [f"* {text.format(figure(found[key]))}" for key, text in _LIMITS if key in found]
 
 
 def _runs(raw: Raw, name: str, scenario: str | None) -> list[Raw]:
@@ -118,6 +135,11 @@ def _latencies(raw: Raw, names: list[str]) -> list[str]:
 def _memory(raw: Raw, names: list[str], key: str) -> list[str]:
     series = [_values(raw, name, None, key) for name in names]
     return [f"{median(values) / 2**20:.0f} MiB" if values else "-" for values in series]
+
+
+def _starts(raw: Raw, names: list[str]) -> list[str]:
+    series = [_values(raw, name, None, "start_seconds") for name in names]
+    return [f"{median(values):.2f} s" if values else "-" for values in series]
 
 
 def _account(raw: Raw, name: str) -> str:

@@ -31,7 +31,14 @@ def raw(*runs, latency=()):
     }
     machine = {"cores": 2, "kernel": "6", "file_system": "ext4", "fsync_ms": 0.2}
     head = {"when": "today", "commit": "abc", "rounds": 3, "settings": {"messages": 10, "size": 4096}}
-    return {**head, "machine": machine, "contestants": contestants, "runs": list(runs), "latency": list(latency)}
+    return {
+        **head,
+        "machine": machine,
+        "limits": {},
+        "contestants": contestants,
+        "runs": list(runs),
+        "latency": list(latency),
+    }
 
 
 def row(text, start):
