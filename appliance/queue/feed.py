@@ -73,25 +73,30 @@ class Feed:
         channel = self._channel
         if self._reading or self._stopped or not (self._more or self._behind) or not channel.roomy():
             return
-        store, now, cursor = self._store, self._clock(), self._cursor
-        for destination in self._behind:
-            if channel.sparse(destination):
-                self._reading = True
-                limit = 2 * NEAR  # more than what is in memory of it already
-                self._reader.read(
-                    lambda: store.due_to(destination, now, limit),
-                    lambda rows, error: self._drained(destination, rows, error),
-                )
-                return
-        if self._more:
-            self._reading = True
+        drained = next(filter(channel.sparse, self._behind), None)
+        if drained is not None:
+            self._drain(drained)
+        elif self._more:
+            self._scan()
 
-            def scan() -> Scan:
-                rows = store.due(channel.number, cursor, now, PAGE)
-                return rows, store.next_due(channel.number, now) if len(rows) < PAGE else None
+    def _drain(self, destination: bytes) -> None:
+        self._reading = True
+        store, now = self._store, self._clock()
+        self._reader.read(
+            lambda: store.due_to(destination, now, 2 * NEAR),  # more than is in memory of it already
+            lambda rows, error: self._drained(destination, rows, error),
+        )
 
-            self._more = False  # unless the page is full, or something comes meanwhile
-            self._reader.read(scan, self._scanned)
+    def _scan(self) -> None:
+        self._reading = True
+        self._more = False  # unless the page is full, or something comes meanwhile
+        store, channel, now, cursor = self._store, self._channel.number, self._clock(), self._cursor
+
+        def scan() -> Scan:
+            rows = store.due(channel, cursor, now, PAGE)
+            return rows, store.next_due(channel, now) if len(rows) < PAGE else None
+
+        self._reader.read(scan, self._scanned)
 
     def stop(self) -> None:
         """No more timers."""

@@ -7,6 +7,7 @@ from appliance import envelope, intake, log, safeio
 from appliance.door import Guard
 from appliance.queue.door import Outbox, Visitor
 from appliance.queue.service import Service
+from appliance.queue.store import Change
 
 CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read
 LARGE = 256  # large messages arriving at the same time
@@ -138,10 +139,10 @@ class Intake(Visitor):
 class Resuming:
     """Reads on once all that came before is committed."""
 
-    change = None
     keep = False
 
     def __init__(self, visitor: Intake) -> None:
+        self.change: Change | None = None
         self._visitor = visitor
 
     def done(self, error: Exception | None) -> None:  # noqa: ARG002  # nothing was written

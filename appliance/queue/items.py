@@ -79,7 +79,7 @@ class Accepting:
         if self._role != "smtpd":
             log.queued(name, self._role, self._letter.sender, len(self._letter.recipients), message.size)
         if change.messages:
-            service.accepted(message, change, change.deliveries)
+            service.accepted(message, change.deliveries)
         else:
             log.finished(name, 0.0)
             if message.content is None:
@@ -170,4 +170,4 @@ class Reporting:
         log.bounced(name, message_id.text(message.id), recipient)
         if change.messages:
             self._service.unwritten -= message.size
-            self._service.accepted(message, change, change.deliveries)
+            self._service.accepted(message, change.deliveries)

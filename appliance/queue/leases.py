@@ -102,7 +102,7 @@ class Channel:
         return len(self.held) < HELD * 3 // 4 and self.bytes < BYTES * 3 // 4
 
     def crowded(self, destination: bytes) -> bool:
-        """This destination has as much in memory as it may."""
+        """The destination has as much in memory as it may."""
         return self._here.get(destination, 0) >= self._near
 
     def sparse(self, destination: bytes) -> bool:
@@ -210,7 +210,7 @@ def _hand_out(delivery: Held, worker: Worker, now: float) -> bytes:
             delivery.left,
             message.size,
             message.content,
-        )  # fmt: skip
+        )
     )
 
 

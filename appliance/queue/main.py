@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -116,13 +118,13 @@ class Program:
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present
-        make = {
+        make: dict[str, Callable[[Guard], Visitor]] = {
             "intake": lambda guard: Intake(guard, present, service),
             "lease": lambda guard: WorkerDoor(guard, present, service),
             "admin": lambda guard: Admin(guard, present, service, self._store),
         }
         for name, (guard, listener) in self._doors.items():
-            server = await loop.create_unix_server(lambda make=make[name], guard=guard: make(guard), sock=listener)
+            server = await loop.create_unix_server(partial(make[name], guard), sock=listener)
             self._servers.append(server)
 
     async def _close(self, service: Service, writer: Writer) -> None:
@@ -134,7 +136,9 @@ class Program:
                 visitor.transport.pause_reading()
         service.stop_leasing()
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and not (writer.idle and not any(c.leased for c in service.channels)):
+        while time.monotonic() < end and not (  # noqa: ASYNC110  # many things end here, within PATIENCE
+            writer.idle and not any(channel.leased for channel in service.channels)
+        ):
             await asyncio.sleep(0.02)
         for visitor in list(self._present):
             visitor.transport.close()

@@ -8,7 +8,7 @@ _PATIENCE = (10, 20)  # by channel: local mailboxes come back sooner than other 
 
 
 def next_attempt(born: float, started: float, channel: int) -> float:
-    """qmail's quadratic schedule, from the age at the attempt's start (guarantee 7)."""
+    """The quadratic schedule of qmail, from the age at the attempt's start (guarantee 7)."""
     age = max(0, int(started - born))
     return born + (isqrt(age) + _PATIENCE[channel]) ** 2
 
@@ -23,7 +23,7 @@ def timestamp(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def mail_date(when: float) -> bytes:

@@ -64,9 +64,7 @@ class Service:
         """Begin to work with this writer."""
         self.writer = writer
         self.feeds = tuple(
-            Feed(
-                self._store, writer, channel, self.messages, self.clock, self._later, self._orphan, self.dispatch
-            )  # fmt: skip
+            Feed(self._store, writer, channel, self.messages, self.clock, self._later, self._orphan, self.dispatch)
             for channel in self.channels
         )
         self.wake()
@@ -139,10 +137,10 @@ class Service:
         self.unwritten += size
         return message, Change((row,), deliveries, (), (), self._ids.last)
 
-    def accepted(self, message: Message, change: Change, ways: Sequence[DeliveryRow]) -> None:
+    def accepted(self, message: Message, deliveries: Sequence[DeliveryRow]) -> None:
         """A message is durable: straight to the workers, without reading it back."""
         self.count += 1
-        for row in ways:
+        for row in deliveries:
             channel = self.channels[row.channel]
             if channel.full() or channel.crowded(row.destination):
                 self.feeds[row.channel].expect(row.due, row.destination)
@@ -161,9 +159,7 @@ class Service:
             item = Reporting(self, channel, delivery, Change(done=(delivery.id,)))  # nearly all mail
         else:
             born = message_id.born(message.id)
-            outcome = judge(
-                delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime)
-            )  # fmt: skip
+            outcome = judge(delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime))
             item = Reporting(self, channel, delivery, Change(), outcome)
             item.settle(schedule.next_attempt(born, delivery.started, channel.number), self._routes)
             if outcome.deferred:

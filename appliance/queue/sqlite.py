@@ -4,11 +4,11 @@ Many rows go into one statement, because each statement releases and takes back 
 once, and because preparing the call costs more than the row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import apsw
 
@@ -102,7 +102,7 @@ class SqliteStore:
         many, run = self._many, self._cursor.execute
         many("INSERT INTO message VALUES ", "(?,?,?,?,?)", [r for c in changes for r in c.messages])
         many(
-            f"INSERT INTO delivery({_DELIVERY}) VALUES ",
+            "INSERT INTO delivery VALUES ",
             "(?,?,?,?,?,?,?,?)",
             [r for c in changes for r in c.deliveries],
         )
@@ -163,7 +163,7 @@ class SqliteStore:
         with self._disk_errors():
             for message in messages:
                 for row in self._cursor.execute("SELECT * FROM message WHERE id=?", (message,)).fetchall():
-                    found = MessageRow(*row)
+                    found = _message(row)
                     left = self._value(
                         "SELECT count(*) FROM delivery WHERE id > ? AND id <= ?", (message, message + found.deliveries)
                     )
@@ -179,7 +179,7 @@ class SqliteStore:
             rows = self._cursor.execute(
                 "SELECT id, sender, size, deliveries FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
             ).fetchall()
-        return [self._listed(MessageRow(*row, None)) for row in rows]
+        return [self._listed(_message((*row, None))) for row in rows]
 
     def _listed(self, message: MessageRow) -> Listed:
         rows = self._deliveries("id > ? AND id <= ? ORDER BY id", (message.id, message.id + message.deliveries))
@@ -190,7 +190,7 @@ class SqliteStore:
             rows = self._cursor.execute("SELECT * FROM message WHERE id=?", (message,)).fetchall()
             if not rows:
                 return None
-            found = MessageRow(*rows[0])
+            found = _message(rows[0])
             return self._listed(found._replace(content=None)), found.content, self._failures(message)
 
     def contains(self, message: int) -> bool:
@@ -211,3 +211,7 @@ class SqliteStore:
     def close(self) -> None:
         self._cursor.close()
         self._connection.close()
+
+
+def _message(row: Any) -> MessageRow:
+    return MessageRow(*row)

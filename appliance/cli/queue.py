@@ -1,0 +1,111 @@
+"""`paperpath queue list|show`: what waits, and why."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from appliance import message_id
+from appliance.queue.ask import NoAnswer, ask
+from appliance.state import State
+
+HELP = (
+    "What waits in the queue, and why? Asks the running queue, or reads its file when nothing runs. "
+    "Exit status: 0 found, 1 no such message, 2 a mistake on the command line, 111 the queue can't be asked."
+)
+CANNOT = 111
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show")
+    listing = verbs.add_parser("list", help="one line for each recipient that has not got its message yet")
+    show = verbs.add_parser("show", help="everything about one message, with its header")
+    show.add_argument("id", metavar="ID", type=_id, help="as in the log, such as 1k0vnjfcffm")
+    for verb in (listing, show):
+        verb.add_argument(
+            "--state",
+            metavar="DIR",
+            type=Path,
+            default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
+            help="the state folder (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
+        )
+        verb.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _id(text: str) -> str:
+    try:
+        message_id.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text.strip()
+
+
+def run(args: argparse.Namespace) -> int:
+    request = {"do": args.verb} if args.verb == "list" else {"do": "show", "id": args.id}
+    found = 0
+    try:
+        for item in ask(State(args.state.resolve()), request):
+            if args.json:
+                print(json.dumps(item))
+            elif args.verb == "show":
+                print(_page(item))
+            else:
+                _row(item, first=not found)
+            found += 1
+    except NoAnswer as error:
+        print(f"paperpath queue: {error}", file=sys.stderr)
+        return CANNOT
+    if args.verb == "show" and not found:
+        print(f"paperpath queue: no message {args.id} in the queue", file=sys.stderr)
+        return 1
+    if not found and not args.json:
+        print("the queue is empty")
+    return 0
+
+
+_COLUMNS = "{:12} {:>6} {:>9}  {}"
+
+
+def _row(item: dict[str, Any], *, first: bool) -> None:
+    if first:
+        print(_COLUMNS.format("id", "age", "size", "sender"))
+    print(_COLUMNS.format(item["id"], age(item["age"]), item["size"], f"<{_plain(item['sender'])}>"))
+    for recipient in item["recipients"]:
+        print("  " + _recipient(recipient))
+
+
+def _recipient(recipient: dict[str, Any]) -> str:
+    line = f"{recipient['channel']:6} {_plain(recipient['address'])}"
+    if recipient["attempts"]:
+        line += f"  attempts {recipient['attempts']}, next {recipient['next']}: {_plain(recipient['error'])}"
+    return line
+
+
+def _page(item: dict[str, Any]) -> str:
+    lines = [
+        f"id          {item['id']}",
+        f"accepted    {item['born']} ({age(item['age'])} ago)",
+        f"size        {item['size']}",
+        f"sender      <{_plain(item['sender'])}>",
+        *(f"to do       {_recipient(recipient)}" for recipient in item["recipients"]),
+        *(f"done        {_plain(recipient)}" for recipient in item["done"]),
+        *(f"failed      {_plain(text)}" for text in item["failed"]),
+        "",
+        *(_plain(line) for line in item["header"].rstrip("\n").split("\n")),
+    ]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text from strangers must not steer the terminal."""
+    return "".join([letter if letter.isprintable() else "/" if letter == "\n" else "?" for letter in text])
+
+
+def age(seconds: int) -> str:
+    """The largest unit that fits: 45s, 12m, 7h, 3d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,88 @@
+"""Asking the queue from a command line: by its admin door while it runs, else its file.
+
+Items come as JSON objects, one at a time, never all in memory.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from appliance import door, message_id, netstring
+from appliance.queue.body import Bodies
+from appliance.queue.look import PAGE, listed, shown
+from appliance.queue.sqlite import SqliteStore
+from appliance.queue.store import Store
+from appliance.state import State
+
+TIMEOUT = 60.0
+_FRAME = 64 * 1024 * 1024  # a message with a hundred thousand recipients is one item
+
+
+class NoAnswer(OSError):
+    """Neither the queue nor its file can be asked; says why."""
+
+
+def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The items of a `list` or `show`. Raises NoAnswer."""
+    try:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        connection.connect(str(state.door("admin")))
+        hello = door.hello("admin", door.read_token(state, "admin"))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        yield from _from_file(state, request)
+        return
+    except OSError as error:
+        connection.close()
+        raise NoAnswer(f"cannot ask the queue: {error}") from error
+    with connection:
+        yield from _by_door(connection, hello, request)
+
+
+def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    decoder = netstring.Decoder(_FRAME)
+    try:
+        connection.sendall(hello + netstring.encode(json.dumps(request).encode()))
+        while data := connection.recv(1 << 16):
+            for frame in decoder.feed(data):
+                if not frame:
+                    return
+                item = json.loads(frame)
+                if "error" in item:
+                    raise NoAnswer(item["error"])
+                yield item
+    except (TimeoutError, ConnectionError, ValueError) as error:
+        raise NoAnswer(f"the queue broke off: {error}") from error
+    raise NoAnswer("the queue closed the connection (it is stopping, or the role token is not its own)")
+
+
+def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if not state.database.exists():
+        raise NoAnswer(f"the queue does not run, and there is no {state.database}")
+    try:
+        store = SqliteStore(state.database)
+    except OSError as error:
+        raise NoAnswer(f"the queue's door does not answer, and its file can't be read: {error}") from error
+    bodies = Bodies(state.bodies)
+    try:
+        if request["do"] == "list":
+            yield from _list(store)
+            return
+        found = store.show(message_id.parse(request["id"]))
+        if found is not None:
+            item, content, failures = found
+            yield shown(item, content or bodies.header(item.message.id), failures, time.time())
+    finally:
+        store.close()
+        bodies.close()
+
+
+def _list(store: Store) -> Iterator[dict[str, Any]]:
+    after = 0
+    while page := store.listing(after, PAGE):
+        for item in page:
+            yield listed(item, time.time())
+        after = page[-1].message.id
