@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from contextlib import suppress
 
 import uvloop
 
@@ -34,6 +35,7 @@ class Remote:
         self._ports = ports(settings)
         self._refused = ""  # a generation that can't be used, so that it is said once
         self._reason: str | None = None  # why it stops
+        self._stopping = asyncio.Event()
         self._remembered = Remembered()
         self._worker: Worker | None = None
         self._loop = asyncio.get_running_loop()
@@ -43,6 +45,7 @@ class Remote:
     def stop(self, reason: str) -> None:
         """Begin an orderly end."""
         self._reason = self._reason or reason
+        self._stopping.set()
 
     async def run(self) -> None:
         """Work until `stop`."""
@@ -57,7 +60,8 @@ class Remote:
                 self._worker.parked = self._dispatch.parked(now)
                 self._worker.concurrency = self._dispatch.settings.concurrency
                 self._worker.flush()
-            await asyncio.sleep(TICK if self._worker is not None else RETRY)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK if self._worker is not None else RETRY)
         if connecting is not None:
             connecting.cancel()
         await self._end()

@@ -61,6 +61,7 @@ class Queue:
         self.bodies: dict[int, Path] = {}
         self.credit = 0
         self.hellos: list[bytes] = []
+        self.remote: Remote | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Condition()
@@ -176,6 +177,12 @@ class Peer:
     def route(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    async def heard(self, verb: bytes) -> None:
+        """Wait until a client has said this."""
+        async with asyncio.timeout(10):
+            while not any(line.startswith(verb) for lines in self.connections for line in lines):  # noqa: ASYNC110  # a test
+                await asyncio.sleep(0.01)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -197,10 +204,10 @@ class Peer:
             verb = line[:4].decode().strip().upper()
             reply = await self._answer(writer, verb, line)
             if verb == "DATA" and reply[:1] == b"3":
-                content = b""
+                lines = []
                 while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
-                    content += line
-                self.messages.append(content)
+                    lines.append(line)
+                self.messages.append(content := b"".join(lines))
                 await self._answer(writer, "DOT", content)
             if verb == "QUIT":
                 return
@@ -226,12 +233,14 @@ async def relaying(state: State):
     await queue.start()
     control = Control(state)
     remote = Remote(state, control, Settings.of(control.current()), lease.worker_hello(state, "remote"))
+    queue.remote = remote
     running = asyncio.create_task(remote.run())
     try:
         yield queue
     finally:
         remote.stop("test")
         await running
+        await asyncio.sleep(0.02)  # the last reports arrive
         await queue.stop()
         await asyncio.sleep(0.02)
 

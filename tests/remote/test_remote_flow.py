@@ -1,0 +1,274 @@
+"""Many messages, several hops, and what happens when the queue or the configuration changes."""
+
+import asyncio
+import time
+
+import pytest
+from remote_parts import CONTENT, DROP, HANG, Peer, activate, delivery, make_state, on_uvloop, relaying
+
+
+def test_one_connection_serves_many_messages(tmp_path):
+    """A batch for one hop goes over few connections, and none is opened per message."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}", concurrencyremote="2")
+            async with relaying(state) as queue:
+                await queue.give(*[delivery(n) for n in range(1, 101)])
+                await queue.results(*range(1, 101))
+            assert len(peer.messages) == 100
+            assert 1 <= len(peer.connections) <= 2
+
+    on_uvloop(run())
+
+
+def test_an_idle_connection_says_quit(tmp_path):
+    """A connection without work is kept a second for more, then ended in peace."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1))
+                await queue.results(1)
+                await queue.give(delivery(2))
+                await queue.results(2)
+                assert len(peer.connections) == 1
+                await asyncio.sleep(1.6)
+                assert peer.connections[0][-1] == b"QUIT\r\n"
+
+    on_uvloop(run())
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 20])
+def test_a_hop_that_hangs_does_not_hold_up_others(tmp_path, concurrency):
+    """Much mail for a dead host, and the mail for a living one still arrives."""
+
+    async def run():
+        async with Peer(greeting=HANG).serving() as dead, Peer().serving() as alive:
+            routes = f"dead.example:{dead.route}\nalive.example:{alive.route}"
+            state = make_state(tmp_path, smtproutes=routes, concurrencyremote=str(concurrency))
+            async with relaying(state) as queue:
+                await queue.give(*[delivery(n, b"x@dead.example") for n in range(1, 10 * concurrency)])
+                start = time.monotonic()
+                living = range(1000, 1030)
+                await queue.give(*[delivery(n, b"x@alive.example") for n in living])
+                assert set(await queue.results(*living)) == {"K", " "}
+                assert time.monotonic() - start < (1.5 if concurrency > 2 else 5)
+
+    on_uvloop(run())
+
+
+def test_a_flood_for_a_hop_that_hangs_leaves_room_for_others(tmp_path):
+    """More mail for a dead host than the credit: it does not count as in hand while it does not move."""
+
+    async def run():
+        async with Peer(greeting=HANG).serving() as dead, Peer().serving() as alive:
+            routes = f"dead.example:{dead.route}\nalive.example:{alive.route}"
+            state = make_state(tmp_path, smtproutes=routes, concurrencyremote="5", timeoutremote="20")
+            async with relaying(state) as queue:
+                await queue.give(*[delivery(n, b"x@dead.example") for n in range(1, 51)])
+                await asyncio.sleep(1.5)
+                await queue.give(*[delivery(n, b"x@alive.example") for n in range(1000, 1030)])
+                await queue.results(*range(1000, 1030), timeout=3)
+
+    on_uvloop(run())
+
+
+def test_more_hops_than_connections_take_turns(tmp_path):
+    """With two connections for six hops each hop gets its mail, a big batch notwithstanding."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            routes = "\n".join(f"h{n}.example:127.0.0.{n + 1}:{peer.port}" for n in range(6))
+            state = make_state(tmp_path, smtproutes=routes, concurrencyremote="2")
+            async with (
+                asyncio.timeout(20),
+                await asyncio.start_server(peer._serve, [f"127.0.0.{n + 1}" for n in range(1, 6)], peer.port),
+                relaying(state) as queue,
+            ):
+                items = [delivery(n, b"x@h%d.example" % (n % 6 if n % 3 else 0)) for n in range(1, 121)]
+                giving = asyncio.create_task(queue.give(*items))
+                await queue.results(*range(1, 121))
+                await giving
+            assert len(peer.messages) == 120
+
+    on_uvloop(run())
+
+
+def test_the_next_address_is_tried(tmp_path):
+    """An address that refuses, and one that does not want to talk, are passed over."""
+
+    async def run():
+        async with Peer(greeting=b"554 no").serving() as rude, Peer().serving() as good:
+            hosts = tmp_path / "hosts"
+            hosts.write_text("127.0.0.2 relay\n127.0.0.3 relay\n127.0.0.1 relay\n")
+            state = make_state(tmp_path, smtproutes=f":relay:{good.port}")
+            extra = await asyncio.start_server(rude._serve, "127.0.0.3", good.port)
+            async with extra, relaying(state) as queue:
+                queue.remote._resolver._hosts._path = str(hosts)
+                await queue.give(delivery(1))
+                assert await queue.results(1) == "K"
+            assert (len(rude.connections), len(good.messages)) == (1, 1)
+
+    on_uvloop(run())
+
+
+def test_a_report_that_was_lost_is_made_again(tmp_path):
+    """If the queue dies before it keeps a report, the message is not sent twice."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1, b"a@x.example", b"b@x.example"))
+                assert await queue.results(1) == "KK"
+                await queue.stop()
+                queue.reports.clear()
+                await queue.start()
+                await queue.give(delivery(1, b"a@x.example", b"b@x.example"))
+                await queue.give(delivery(2, b"a@x.example"))
+                assert await queue.results(1, 2) == "KK K"
+            assert len(peer.messages) == 2
+
+    on_uvloop(run())
+
+
+def test_what_was_not_sent_is_dropped_when_the_queue_goes(tmp_path):
+    """The queue hands it out again: sending it without a lease would double it."""
+
+    async def run():
+        async with Peer(MAIL=HANG).serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}", timeoutremote="20")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1), delivery(2))
+                await peer.heard(b"MAIL")
+                await queue.stop()
+                peer.answers["MAIL"] = b"250 ok"
+                await queue.start()
+                await queue.give(delivery(1), delivery(2))
+                assert await queue.results(1, 2) == "K K"
+            assert len(peer.messages) == 2
+
+    on_uvloop(run())
+
+
+def test_a_new_generation_decides_from_the_next_attempt_on(tmp_path):
+    """A changed route is followed without a restart."""
+
+    async def run():
+        async with Peer().serving() as old, Peer().serving() as new:
+            both = f"old.example:{old.route}\nnew.example:{new.route}"
+            state = make_state(tmp_path, smtproutes=f"{both}\n:{old.route}")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1))
+                await queue.results(1)
+                activate(state, "two", smtproutes=f"{both}\n:{new.route}", helohost="other.example")
+                await asyncio.sleep(0.4)
+                await queue.give(delivery(2))
+                await queue.results(2)
+            assert (len(old.messages), len(new.messages)) == (1, 1)
+            assert new.connections[0][0] == b"EHLO other.example\r\n"
+
+    on_uvloop(run())
+
+
+def test_a_route_with_tls_defers_its_mail(tmp_path):
+    """It is never sent in clear."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}", routesecurity=':{"tls": "required"}')
+            async with relaying(state) as queue:
+                await queue.give(delivery(1))
+                assert await queue.results(1) == "Z"
+                assert b"TLS or AUTH" in queue.reports[1][0].text
+            assert not peer.connections
+
+    on_uvloop(run())
+
+
+@pytest.mark.parametrize("ehlo", [b"250-peer\r\n250 PIPELINING", b"250 peer"])
+def test_a_large_message_is_streamed(tmp_path, ehlo):
+    """Its content comes as a descriptor and arrives byte for byte, between small ones."""
+    body = tmp_path / "body"
+    line = b".a line with a dot at its start, and so on and on\n"
+    body.write_bytes(line * 20_000)
+
+    async def run():
+        async with Peer(EHLO=ehlo).serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}", concurrencyremote="1", timeoutremote="10")
+            async with relaying(state) as queue:
+                large = delivery(2, content=None, size=len(line) * 20_000)
+                queue.bodies[large.message] = body
+                await queue.give(delivery(1), large, delivery(3), delivery(4, content=None))
+                assert await queue.results(1, 2, 3) == "K K K"
+                assert await queue.results(4) == "Z"  # the queue has no content for it
+            assert sorted(map(len, peer.messages)) == [37, 37, 20_000 * (len(line) + 2)]
+            assert max(peer.messages, key=len) == (b"." + line[:-1] + b"\r\n") * 20_000
+
+    on_uvloop(run())
+
+
+def test_a_peer_that_drops_in_the_middle_of_a_large_message(tmp_path):
+    """No dot was sent: it has nothing, and there is no talk of a duplicate."""
+    body = tmp_path / "body"
+    body.write_bytes(b"x" * 79 + b"\n")
+    with body.open("ab") as file:
+        file.truncate(50_000_000)
+
+    async def run():
+        class Deaf(Peer):
+            async def _answer(self, writer, step, line):
+                answer = await super()._answer(writer, step, line)
+                if step == "DATA":
+                    raise ConnectionResetError
+                return answer
+
+        async with Deaf().serving() as peer:
+            peer.answers["EHLO"] = b"250 PIPELINING"
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                large = delivery(1, content=None, size=50_000_000)
+                queue.bodies[large.message] = body
+                await queue.give(large)
+                assert await queue.results(1) == "Z"
+                assert b"duplicate" not in queue.reports[1][0].text
+
+    on_uvloop(run())
+
+
+def test_a_peer_that_drops_each_connection_at_once_is_not_asked_in_a_loop(tmp_path):
+    """All that waits is deferred after one round."""
+
+    async def run():
+        async with Peer(greeting=DROP).serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                await queue.give(*[delivery(n) for n in range(1, 101)])
+                assert set(await queue.results(*range(1, 101))) == {"Z", " "}
+            assert len(peer.connections) <= 4
+
+    on_uvloop(run())
+
+
+def test_what_is_in_hand_is_finished_at_the_end(tmp_path):
+    """A stop waits for the answer to a dot, begins nothing more, and reports."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                answer = peer._answer
+
+                async def slow(writer, step, line):
+                    await asyncio.sleep(0.5 if step == "DOT" else 0)
+                    return await answer(writer, step, line)
+
+                peer._answer = slow
+                await queue.give(delivery(1))
+                await peer.heard(b"DATA")
+            assert queue.reports[1][0].result == "K"
+            assert peer.messages == [CONTENT.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")]
+
+    on_uvloop(run())

@@ -1,0 +1,92 @@
+"""The program itself, in a process of its own and locked in."""
+
+import asyncio
+import json
+import signal
+import sys
+
+from remote_parts import Peer, Queue, activate, delivery, make_state, on_uvloop
+
+PROGRAM = "import sys, pathlib; from appliance.state import State; from appliance.remote.main import main; "
+PROGRAM += "sys.exit(main(State(pathlib.Path(sys.argv[1]))))"
+
+
+async def start(state):
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(state.root), stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def finish(process):
+    output, _ = await asyncio.wait_for(process.communicate(), 10)
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_the_program_delivers_and_stops(tmp_path):
+    """It waits for the queue, delivers, logs each recipient, and ends with 0 on SIGTERM."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            process = await start(state)
+            await asyncio.sleep(0.5)
+            queue = Queue(state)
+            await queue.start()
+            await queue.give(delivery(1, b"a@x.example", b"b@x.example"))
+            assert await queue.results(1) == "KK"
+            process.send_signal(signal.SIGTERM)
+            lines = await finish(process)
+            await queue.stop()
+            assert process.returncode == 0
+            assert queue.hellos[0].startswith(b"remote ")
+            delivered = [line for line in lines if line["event"] == "delivered"]
+            assert [line["recipient"] for line in delivered] == ["a@x.example", "b@x.example"]
+            assert delivered[0]["to"] == f"127.0.0.1[127.0.0.1]:{peer.port}"
+            assert [line["event"] for line in lines if line["event"] not in ("delivered", "warning")] == [
+                *("started", "stopping", "stopped"),
+            ]
+
+    on_uvloop(run())
+
+
+def test_a_route_to_a_new_port_ends_the_program(tmp_path):
+    """The sandbox allows no new port, so the program ends in order and is started anew."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            queue = Queue(state)
+            await queue.start()
+            process = await start(state)
+            await queue.give(delivery(1))
+            assert await queue.results(1) == "K"
+            activate(state, "two", smtproutes=":127.0.0.1:1")
+            lines = await finish(process)
+            await queue.stop()
+            assert process.returncode == 0
+            assert "port" in next(line["reason"] for line in lines if line["event"] == "stopping")
+
+    on_uvloop(run())
+
+
+def test_a_generation_that_can_not_be_read_changes_nothing(tmp_path):
+    """The last good one stays in force, and the log says so once."""
+
+    async def run():
+        async with Peer().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            queue = Queue(state)
+            await queue.start()
+            process = await start(state)
+            await queue.give(delivery(1))
+            assert await queue.results(1) == "K"
+            activate(state, "two", me="")
+            await asyncio.sleep(0.8)
+            await queue.give(delivery(2))
+            assert await queue.results(2) == "K"
+            process.send_signal(signal.SIGTERM)
+            lines = await finish(process)
+            await queue.stop()
+            assert [line["event"] for line in lines].count("trouble") == 1
+
+    on_uvloop(run())
