@@ -130,28 +130,26 @@ class _Reader:
 
     def _mapping(self, flow: bool, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        last: Path | None = None
-        cut = False
+        text: Path = TOP  # the last value, if it is a text without quotes
+        cut: Path = TOP
         while not isinstance(key := self._next(), yaml.MappingEndEvent):
             name = self._key(key, path)
             value = self._next()
             # in braces a comma ends a text: {password: $argon2id$m=65536,t=3} has two keys
-            if flow and last is not None and _nothing_after(key, value):
-                if not cut:
-                    line, column = self._values[last]
-                    text = "the text is cut at its comma; put it in quotes"
-                    self._problems.append(Problem(self._file, line, column, spell(last), text))
-                cut = True
+            if flow and text and _nothing_after(key, value):
+                if cut != text:
+                    message = "the text is cut at its comma; put it in quotes"
+                    self._problems.append(Problem(self._file, *self._values[text], spell(text), message))
+                cut = text
                 continue
             inner = (*path, name)
-            position = key.start_mark.line + 1, key.start_mark.column + 1
             if inner in self._keys:
                 self._wrong(key, inner, f"a duplicate; the same key is in line {self._keys[inner][0]}")
                 self._value(value, inner)
                 continue
-            self._keys[inner] = position
+            self._keys[inner] = key.start_mark.line + 1, key.start_mark.column + 1
             found[name] = self._value(value, inner)
-            last, cut = inner, False
+            text = inner if isinstance(value, yaml.ScalarEvent) and value.value and not value.style else TOP
         return found
 
     def _key(self, event: Any, path: Path) -> str:

@@ -94,7 +94,7 @@ def test_twenty_thousand_mailboxes_take_seconds():
     boxes = {f"user{number}": {} for number in range(20000)}
     aliases = {f"alias{number}": [f"user{number}", f"alias{number + 1}"] for number in range(4999)}
     domain = {"mailboxes": boxes, "aliases": {**aliases, "alias4999": ["nobody"], "postmaster": ["user1"]}}
-    with pytest.raises(pipeline.ConfigError, match="found nobody@a.example, which is neither"):
+    with pytest.raises(pipeline.ConfigError, match="found nobody@"):
         compiled({"a.example": domain})
     domain["aliases"]["alias4999"] = ["user1"]
     assert len(compiled({"a.example": domain})) > 25000

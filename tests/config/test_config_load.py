@@ -103,6 +103,7 @@ def test_a_text_cut_at_its_comma_is_told_without_showing_it(text):
     ]
 
 
-def test_empty_values_that_were_meant_are_not_cut_texts():
-    """`{a: , b: }` is two keys with nothing."""
-    assert load(b"{a: , b: }", "f").tree == {"a": None, "b": None}
+@pytest.mark.parametrize("text", ["{a: , b: }", "{a, b}", "{a, b: }"])
+def test_empty_values_that_were_meant_are_not_cut_texts(text):
+    """`{alice, bob}` is two plain mailboxes."""
+    assert load(text.encode(), "f").tree == {"a": None, "b": None}
