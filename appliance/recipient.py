@@ -47,6 +47,7 @@ class Recipients:
         for name, _ in dotqmail.search(user.dash, user.ext):
             if _exists(home + name):
                 return Standing.HERE
+        os.stat(self._folder)  # a generation that was removed under a long session knows nobody: OSError, temporary
         return Standing.UNKNOWN
 
 
