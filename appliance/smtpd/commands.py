@@ -14,10 +14,13 @@ DOMAIN = 255  # RFC 5321 section 4.5.3.1.2
 _ATEXT_DOT = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/=?^_`{|}~."
 _HOST = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-# Path = "<" [ A-d-l ":" ] Mailbox ">"; here `<` and `>` may be missing, as in qmail
-_ROUTE = re.compile(rb"@[^@:,<>\s\"]+(?:,@[^@:,<>\s\"]+)*:")
-# Quoted-string = DQUOTE *QcontentSMTP DQUOTE  (section 4.1.2)
-_QUOTED = re.compile(rb'"(?:[ !#-\[\]-~]|\\[ -~])*"')
+# Path = "<" [ A-d-l ":" ] Mailbox ">", Local-part = Dot-string / Quoted-string, and
+# Quoted-string = DQUOTE *QcontentSMTP DQUOTE  (RFC 5321 section 4.1.2)
+_MAILBOX = re.compile(
+    rb'(?:@[^@:,<>\s"]+(?:,@[^@:,<>\s"]+)*:)?'
+    rb'(?:("(?:[ !#-\[\]-~]|\\[ -~])*")|([^"<>@ ]+))'
+    rb"(?:@([^<>@ ]*))?"
+)
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _LITERAL = re.compile(rb"\[[A-Za-z0-9:.\-]+\]\Z")
 
@@ -101,35 +104,18 @@ def _host(domain: bytes) -> bool:
 def _unusual(text: bytes, enhanced: str) -> tuple[bytes, bytes]:
     """Empty, routed, quoted, literal and bracketless paths."""
     if not text.isascii():
-        raise Permanent(553, "5.6.7", "addresses must be ASCII")  # RFC 6531 section 3.5
-    wrong = Permanent(501, enhanced, "syntax error in the address")
-    bracket = text[:1] == b"<"
-    position = 1 if bracket else 0
-    if bracket and text[1:2] == b">":
+        raise Permanent(553, "5.6.7", "addresses must be ASCII")  # RFC 6531 section 3.5: SMTPUTF8 is not offered
+    if text[:2] == b"<>":
         return b"", text[2:]
-    route = _ROUTE.match(text, position)
-    if route:
-        position = route.end()
-    quoted = _QUOTED.match(text, position)
-    if quoted:
-        local = _PAIR.sub(rb"\1", quoted[0][1:-1])
-        position = quoted.end()
-        if text[position : position + 1] != b"@":
-            raise wrong
-    end = text.find(b">" if bracket else b" ", position)
-    if end < 0:
-        if bracket:
-            raise wrong
-        end = len(text)
-    remainder, rest = text[position:end], text[end + 1 if bracket else end :]
-    if not quoted:
-        local, at, domain = remainder.rpartition(b"@")
-        if not at and domain and not domain.translate(None, _ATEXT_DOT):
-            return domain, rest  # a bare local part: <postmaster> (section 4.1.1.3)
-    else:
-        domain = remainder[1:]
-    if (not quoted and local.translate(None, _ATEXT_DOT)) or not local:
-        raise wrong
-    if not _host(domain) and not _LITERAL.match(domain):
-        raise wrong
-    return local + b"@" + domain, rest
+    bracket = text[:1] == b"<"
+    found = _MAILBOX.match(text, bracket)
+    if found and (not bracket or text[found.end() : found.end() + 1] == b">"):
+        quoted, atoms, domain = found.groups()
+        rest = text[found.end() + bracket :]
+        local = _PAIR.sub(rb"\1", quoted[1:-1]) if quoted else atoms
+        if quoted or not atoms.translate(None, _ATEXT_DOT):
+            if domain is None and not quoted:
+                return local, rest  # <postmaster> (section 4.1.1.3), and whom else this host may have
+            if local and domain and (_host(domain) or _LITERAL.match(domain)):
+                return local + b"@" + domain, rest
+    raise Permanent(501, enhanced, "syntax error in the address")

@@ -62,7 +62,7 @@ class Session(Connection):
 
     def eof_received(self) -> bool:
         self._ended_by_client = True
-        return self._waiting  # then the answer can still be given
+        return self._waiting or self._stalled  # then what it asked can still be answered
 
     def pause_writing(self) -> None:
         self._stalled = True

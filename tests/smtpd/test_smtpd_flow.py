@@ -172,6 +172,17 @@ def test_an_internal_error_is_temporary_and_hidden(smtpd):
     assert "damaged" in smtpd.wait_for("trouble")["cause"]
 
 
+def test_a_generation_removed_under_a_session_refuses_nobody_for_good(smtpd):
+    """A session may outlive its generation's files; then it can't know who exists, which is temporary."""
+    with smtpd.connect() as client:
+        client.reply()
+        client.say(b"EHLO c")
+        client.say(b"MAIL FROM:<>")
+        generation(smtpd.state, "two", {})
+        shutil.rmtree(smtpd.state.generations / "one")
+        assert client.say(b"RCPT TO:<team@example.org>")[:9] == b"451 4.3.0"
+
+
 @pytest.mark.parametrize("smtpd", [{"maxsessions": "3\n"}], indirect=True)
 def test_sessions_beyond_the_limit_are_told_to_come_back(smtpd):
     """The fourth of three sessions hears 421 4.7.0; when one leaves there is room again."""
