@@ -1,0 +1,161 @@
+"""`paperpath run` and `paperpath health` with the real programs."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tree_process import until
+
+PAPERPATH = Path(sys.executable).with_name("paperpath")
+ENVIRONMENT = {**os.environ, "PAPERPATH_ALLOW_ROOT": "1"}
+YAML = """\
+version: 1
+hostname: mx.example.org
+listen:
+  smtp: {{address: 127.0.0.1, port: {port}}}
+domains:
+  example.org:
+    mailboxes: {{alice: {{}}}}
+    aliases: {{postmaster: [alice]}}
+relay: {{allow_from: [8.0.0.0/8]}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(name: str, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
+    words = (PAPERPATH, name, *words)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=20, env=ENVIRONMENT | more)
+
+
+class Appliance:
+    """`paperpath run` with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.config, self._log = folder / "state", folder / "mail.yaml", folder / "log"
+        self.config.write_text(YAML.format(port=free_port()))
+        with self._log.open("wb") as log:
+            words = [PAPERPATH, "run", "--config", self.config, "--state", self.state]
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=ENVIRONMENT)
+
+    def log(self, event: str) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    def health(self) -> dict[str, object]:
+        report = json.loads(command("health", "--state", self.state, "--json").stdout)
+        assert isinstance(report, dict)
+        return report
+
+    def program(self, name: str) -> int:
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return next(int(pid) for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name)
+
+
+@pytest.fixture
+def appliance(tmp_path: Path) -> Iterator[Appliance]:
+    """A running one, stopped at the end."""
+    made = Appliance(tmp_path)
+    try:
+        until(lambda: made.health()["healthy"], 15, "health")
+        yield made
+        made.process.send_signal(signal.SIGTERM)
+        assert made.process.wait(30) == 0
+    finally:
+        made.process.kill()
+        made.process.wait()
+
+
+def test_health_when_all_is_well(appliance: Appliance) -> None:
+    """Exit status 0, the hash that is in force, the programs that are connected; quick, for it is asked often."""
+    begun = time.monotonic()
+    done = command("health", PAPERPATH_STATE=str(appliance.state))
+    assert time.monotonic() - begun < 2
+    name = Path(os.readlink(appliance.state / "generation")).name
+    assert (done.returncode, done.stdout) == (0, f"well: configuration {name}, 0 messages in the queue\n")
+    report = appliance.health()
+    assert report["configuration"] == name
+    assert report["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["queue"], "the queue does not answer"), (["smtpd-1", "smtpd-2"], "SMTP on")]
+)
+def test_health_says_which_program_hangs(appliance: Appliance, names: list[str], said: str) -> None:
+    """A program that is there and does not answer is named, with exit status 1."""
+    pids = [appliance.program(name) for name in names]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    done = command("health", "--state", appliance.state)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_health_says_which_program_is_missing(appliance: Appliance) -> None:
+    """The watcher has no connection to the queue; that it is missing is seen all the same."""
+    yaml = appliance.state / "run" / "mail.yaml"
+    yaml.unlink()
+    os.kill(appliance.program("config"), signal.SIGKILL)
+    report = until(lambda: not (found := appliance.health())["healthy"] and found, 5, "the report")
+    assert isinstance(report, dict)
+    assert report["problems"] == ["config is not running"]
+    yaml.symlink_to(appliance.config)
+    until(lambda: appliance.health()["healthy"], 15, "its return")
+
+
+def test_health_when_nothing_runs(tmp_path: Path) -> None:
+    """A folder that is no state folder, and one whose programs are gone."""
+    done = command("health", "--state", tmp_path)
+    assert done.returncode == 1
+    assert "no configuration is in force" in done.stdout
+
+
+def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
+    """Its problems as `check` gives them, exit status 2, no program and no generation."""
+    config = tmp_path / "mail.yaml"
+    config.write_text("version: 1\nhostname: mx.example.org\ndomain: {}\n")
+    done = command("run", "--config", config, "--state", tmp_path / "state")
+    assert done.returncode == 2
+    assert f"{config}:3:1: domain: " in done.stderr
+    assert not (tmp_path / "state" / "generation").exists()
+    missing = command("run", "--config", tmp_path / "missing.yaml", "--state", tmp_path / "state")
+    assert missing.returncode == 2
+    assert "missing.yaml" in missing.stderr
+
+
+def test_a_state_folder_that_can_not_be_made(tmp_path: Path) -> None:
+    """Exit status 1 and the reason."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mail.yaml").write_text(YAML.format(port=free_port()))
+    done = command("run", "--config", tmp_path / "mail.yaml", "--state", tmp_path / "file" / "state")
+    assert done.returncode == 1
+    assert "could not start" in done.stderr
+
+
+def test_warnings_are_in_the_log(appliance: Appliance) -> None:
+    """A network of strangers that may relay is told at the start."""
+    texts = [str(line["text"]) for line in appliance.log("configuration_warning")]
+    assert any("8.0.0.0/8" in text for text in texts)
+
+
+def test_every_program_starts_with_the_same_configuration(appliance: Appliance) -> None:
+    """The start lines name the hash that is linked, and every program has locked itself in."""
+    until(lambda: len(appliance.log("started")) >= 6, 5, "the start lines")
+    name = Path(os.readlink(appliance.state / "generation")).name
+    assert {line["configuration"] for line in appliance.log("started")} == {name}
+    for program in ("queue", "local-1", "remote-1", "smtpd-1", "config"):
+        status = Path(f"/proc/{appliance.program(program)}/status").read_text()
+        assert "NoNewPrivs:\t1" in status, program
