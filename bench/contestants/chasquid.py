@@ -9,7 +9,7 @@ TITLE = "chasquid"
 SESSIONS = 20
 SHARE = 0.5
 RELAY_BY_ALIAS = True
-DURABILITY = "Its queue file is written and renamed but not synced before the 250 (version 1.17 began to sync it)."
+DURABILITY = "before the 250: nothing (since 1.17 it syncs its queue file); before it forgets it: maildrop's fsync of the Maildir file"
 
 _LIBRARIES = ["courier-authlib", "libcourier-unicode4", "libpcre3", "libgdbm6"]
 _PACKAGES = ["chasquid", "maildrop", *_LIBRARIES]

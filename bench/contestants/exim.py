@@ -8,9 +8,9 @@ SESSIONS = 20
 SHARE = 0.1
 RELAY_BY_ALIAS = False
 DURABILITY = (
-    "Both spool files are synced (fsync), and their directory, before the 250; the Maildir file is synced before its "
-    "spool files are removed."
+    "before the 250: fsync of both spool files and of their directory; before it forgets it: fsync of the Maildir file"
 )
+
 
 _LIBRARIES = ["libgnutls-dane0", "libunbound8", "libidn12", "libnsl2", "libtirpc3", "libdb5.3"]
 _PACKAGES = ["exim4-daemon-light", "exim4-base", *_LIBRARIES]

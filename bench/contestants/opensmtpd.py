@@ -18,7 +18,7 @@ TITLE = "OpenSMTPD"
 SESSIONS = 5
 SHARE = 0.2
 RELAY_BY_ALIAS = False
-DURABILITY = "Nothing is synced before the 250: a power cut loses what was accepted in the last seconds."
+DURABILITY = "before the 250: nothing; before it forgets it: fsync of the Maildir file (no directory)"
 
 _PACKAGES = ["opensmtpd", "libevent-2.1-7", "libdb5.3"]
 

@@ -11,9 +11,10 @@ SESSIONS = 20
 SHARE = 1.0
 RELAY_BY_ALIAS = False
 DURABILITY = (
-    "The queue's transaction is synced (SQLite, synchronous=FULL, shared by all messages that arrived during the last "
-    "one) before the 250; the Maildir file and its directory are synced before the queue forgets the message."
+    "before the 250: one fdatasync of the queue's write-ahead log, shared by all messages that came during the last one; "
+    "before the queue forgets it: the Maildir file before its rename and the folder after it, by syncfs or by fsync each"
 )
+
 
 _COMMAND = Path(".venv/bin/paperpath")
 

@@ -12,10 +12,8 @@ TITLE = "Postfix"
 SESSIONS = 20
 SHARE = 1.0
 RELAY_BY_ALIAS = False
-DURABILITY = (
-    "The queue file is synced (fsync) before the 250; the Maildir file is synced before the queue file is removed; "
-    "directories are not synced."
-)
+DURABILITY = "before the 250: fsync of the queue file (no directory); before it forgets it: fsync of the Maildir file (no directory)"
+
 
 _PROGRAMS = "/usr/lib/postfix/sbin"
 
