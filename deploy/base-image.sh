@@ -4,6 +4,7 @@
 set -euo pipefail
 name=${1:-docker.io/library/debian:trixie-slim}
 suite=trixie
+echo "making $name from Debian's packages" >&2
 
 # where does apt get this Debian from? One line an index: label, codename, address
 targets() { apt-get indextargets --format '$(LABEL)|$(CODENAME)|$(REPO_URI)' 'Identifier: Packages'; }
@@ -26,4 +27,4 @@ printf '%s\n' "${sources[@]}" |
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     "$suite" "$folder/base.tar" -
-${PODMAN:-podman} import --quiet --message "Debian $suite, minimal" "$folder/base.tar" "$name"
+podman import --quiet --message "Debian $suite, minimal" "$folder/base.tar" "$name"

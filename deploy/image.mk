@@ -2,7 +2,8 @@
 IMAGE ?= localhost/paperpath:latest
 BASE ?= docker.io/library/debian:trixie-slim
 ARCH ?= $(shell uname -m)
-PODMAN = CONTAINERS_CONF=$(CURDIR)/deploy/containers.conf podman
+SETTINGS = CONTAINERS_CONF=$(CURDIR)/deploy/containers.conf
+PODMAN = $(SETTINGS) podman
 
 # the wheels of one architecture, by the lock file's hashes: the build itself needs no PyPI
 WHEELS = build/wheels/.$(ARCH)
@@ -15,7 +16,7 @@ wheels: $(WHEELS)  ## download the image's wheels: ARCH=x86_64 or aarch64
 $(WHEELS): requirements/run.txt | $(VENV)/.ready
 	@mkdir -p build/wheels
 	@rm -f build/wheels/*_$(ARCH).whl build/wheels/*-none-any.whl
-	$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+	@$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
 	  --implementation cp --python-version 3.13 --abi cp313 --abi abi3 --abi none \
 	  --platform manylinux2014_$(ARCH) $(GLIBC:%=--platform manylinux_2_%_$(ARCH)) \
 	  --dest build/wheels --requirement requirements/run.txt
@@ -23,18 +24,19 @@ $(WHEELS): requirements/run.txt | $(VENV)/.ready
 
 image: $(WHEELS)  ## build the image localhost/paperpath:latest
 	@bash .ci/packages image
-	@$(PODMAN) image exists $(BASE) || $(PODMAN) pull --quiet $(BASE) || $(PODMAN) image exists $(BASE) || PODMAN="$(PODMAN)" bash deploy/base-image.sh $(BASE)
-	$(PODMAN) build --quiet --format docker --file Containerfile --tag $(IMAGE) \
+	@$(PODMAN) image exists $(BASE) || $(PODMAN) pull --quiet $(BASE) || $(SETTINGS) bash deploy/base-image.sh $(BASE)
+	@echo building $(IMAGE)
+	@$(PODMAN) build --quiet --format docker --file Containerfile --tag $(IMAGE) \
 	  --build-arg BASE=$(BASE) \
 	  --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' appliance/__init__.py) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) .
 
 up:               ## start the container with config/ mounted and port 127.0.0.1:2525 published
-	$(PODMAN) run --detach --replace --name paperpath --read-only --cap-drop=all --security-opt=no-new-privileges \
+	@$(PODMAN) run --detach --replace --name paperpath --read-only --cap-drop=all --security-opt=no-new-privileges \
 	  --stop-timeout=40 --publish 127.0.0.1:2525:2525 \
 	  --volume "$(CURDIR)/config:/etc/paperpath:ro" --volume paperpath-state:/var/lib/paperpath $(IMAGE)
 
 down:             ## stop the container; its state stays in the volume paperpath-state
-	$(PODMAN) stop --ignore paperpath
-	$(PODMAN) rm --ignore paperpath
+	@$(PODMAN) stop --ignore paperpath
+	@$(PODMAN) rm --ignore paperpath
