@@ -1,0 +1,32 @@
+"""Both stores, and a queue on each."""
+
+import pytest
+from queue_parts import Desk, make_state
+
+from appliance import log
+from appliance.queue.memory import MemoryStore
+from appliance.queue.sqlite import SqliteStore
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request, tmp_path):
+    made = SqliteStore(tmp_path / "queue.sqlite") if request.param == "sqlite" else MemoryStore()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """What is logged, as text."""
+    path = tmp_path / "log"
+    with open(path, "wb", buffering=0) as file:
+        log.setup("queue", fd=file.fileno())
+        yield path.read_text
+        log.setup("queue")
+
+
+@pytest.fixture
+def desk(tmp_path, store, lines):  # noqa: ARG001  # the log goes to a file
+    made = Desk(make_state(tmp_path / "state"), store)
+    yield made
+    made.service.bodies.close()

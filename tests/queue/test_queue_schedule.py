@@ -1,0 +1,37 @@
+"""The retry schedule of qmail, and the age at which it ends."""
+
+import pytest
+
+from appliance.queue.schedule import expired, mail_date, next_attempt, timestamp
+from appliance.queue.store import LOCAL, REMOTE
+
+BORN = 1_800_000_000.5
+
+
+@pytest.mark.parametrize(
+    ("channel", "ages"), [(LOCAL, [0, 100, 400, 900, 1600]), (REMOTE, [0, 400, 1600, 3600, 6400])]
+)
+def test_attempts_on_time(channel, ages):
+    """Attempts made on time come at the squares of 10 (local) or 20 (remote) times their number."""
+    assert [next_attempt(BORN, BORN + age, channel) - BORN for age in ages[:-1]] == ages[1:]
+
+
+@pytest.mark.parametrize(("channel", "attempts"), [(LOCAL, 78), (REMOTE, 39)])
+def test_attempts_in_a_week(channel, attempts):
+    """A week holds as many attempts as qmail makes, the last one being after it."""
+    when, count = BORN, 0
+    while not expired(BORN, when, 604800):
+        when, count = next_attempt(BORN, when, channel), count + 1
+    assert count == attempts
+
+
+def test_clock_before_birth():
+    """If the clock stepped back, age counts as zero: the next attempt comes soon, not never."""
+    assert next_attempt(BORN, BORN - 5000, LOCAL) == BORN + 100
+
+
+def test_dates():
+    """Dates in mail have no weekday and an unpadded day; dates in the log are RFC 3339."""
+    assert mail_date(1_795_132_800) == b"20 Nov 2026 00:00:00 -0000"
+    assert mail_date(1_793_500_000).startswith(b"1 Nov 2026 ")
+    assert timestamp(1_795_132_800.9) == "2026-11-20T00:00:00Z"
