@@ -44,6 +44,16 @@ _SYSTEM = (
     *("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/dev/urandom"),
 )
 
+_NO_LANDLOCK = (
+    "this kernel has no Landlock (Linux 5.19 or later): the program can reach every file and port of its user"
+)
+_LACKING = (
+    (3, "this kernel can't refuse truncating a file (Linux 6.2 or later)"),
+    (4, "this kernel can't refuse TCP ports (Linux 6.7 or later): the program can listen and connect everywhere"),
+    (5, "this kernel can't refuse commands to devices (Linux 6.10 or later)"),
+    (6, "this kernel can't keep signals and abstract sockets inside (Linux 6.12 or later)"),
+)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -71,13 +81,13 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
     abi: pretend that the kernel knows no more than this version (for tests).
     Raises OSError if a path of the rules can't be opened or the kernel refuses a rule.
     """
-    _check(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _check(_libc.prctl(*map(ctypes.c_long, (_NO_NEW_PRIVS, 1, 0, 0, 0))), "no_new_privs")
     known = kernel_abi() if abi is None else min(abi, kernel_abi())
+    if known < 2:  # version 1 forbids every rename between folders, and a Maildir lives by them
+        return [_NO_LANDLOCK]
     lacking = [sentence for needed, sentence in _LACKING if known < needed]
     if _threads() > 1:
         lacking.append("threads that started before the sandbox was locked are outside it")
-    if known < 2:  # version 1 forbids every rename between folders, and a Maildir lives by them
-        return lacking
     handled = (1 << 13) - 1 | _REFER
     if known >= 3:
         handled |= _TRUNCATE
@@ -85,33 +95,23 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
         handled |= _IOCTL_DEV
     net = _BIND | _CONNECT if known >= 4 else 0
     attributes = struct.pack("QQQ", handled, net, _SCOPE)[: 8 if known < 4 else 16 if known < 6 else 24]
-    ruleset = _check(_libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0), "landlock")
+    ruleset = _check(_call(_CREATE_RULESET, attributes, len(attributes), 0), "landlock")
     try:
         _allow_files(ruleset, rules, handled)
         if net:
             for right, ports in ((_BIND, rules.bind), (_CONNECT, rules.connect)):
                 for port in ports:
                     rule = struct.pack("QQ", right, port)
-                    _check(_libc.syscall(_ADD_RULE, ruleset, _NET_PORT, rule, 0), f"port {port}")
-        _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock")
+                    _check(_call(_ADD_RULE, ruleset, _NET_PORT, rule, 0), f"port {port}")
+        _check(_call(_RESTRICT_SELF, ruleset, 0), "landlock")
     finally:
         os.close(ruleset)
     return lacking
 
 
-_LACKING = (
-    (2, "this kernel has no Landlock (Linux 5.19 or later): the program can reach every file and port of its user"),
-    (3, "this kernel can't refuse truncating a file (Linux 6.2 or later)"),
-    (4, "this kernel can't refuse TCP ports (Linux 6.7 or later): the program can listen and connect everywhere"),
-    (5, "this kernel can't refuse commands to devices (Linux 6.10 or later)"),
-    (6, "this kernel can't keep signals and abstract sockets inside (Linux 6.12 or later)"),
-)
-
-
 def kernel_abi() -> int:
     """The kernel's Landlock version; 0 without Landlock (not built, switched off, or forbidden by a container)."""
-    version: int = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION)
-    return max(version, 0)
+    return max(_call(_CREATE_RULESET, None, 0, _VERSION), 0)
 
 
 def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
@@ -148,7 +148,7 @@ def _allow(ruleset: int, path: str | Path, rights: int, *, needed: bool) -> None
         if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _OF_A_FILE
         rule = struct.pack("=Qi", rights, fd)
-        _check(_libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), str(path))
+        _check(_call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), str(path))
     finally:
         os.close(fd)
 
@@ -158,6 +158,12 @@ def _threads() -> int:
         return len(os.listdir("/proc/self/task"))
     except OSError:  # /proc is not there: nothing can be said
         return 1
+
+
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    """A system call; its numbers are whole registers, and C would pass an int as half of one."""
+    whole = (ctypes.c_long(each) if isinstance(each, int) else each for each in arguments)
+    return int(_libc.syscall(ctypes.c_long(number), *whole))
 
 
 def _check(result: int, what: str) -> int:
