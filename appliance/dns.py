@@ -60,7 +60,7 @@ class Resolver:
         self._trouble = ""
         self._stub = dns.asyncresolver.Resolver(configure=False)
         self._fixed = bool(servers)
-        self._cache: dict[tuple[bytes, str], tuple[float, list[bytes] | DNSError]] = {}
+        self._cache: dict[tuple[bytes, str, bool], tuple[float, list[bytes] | DNSError]] = {}
         if servers:
             self._stub.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
 
@@ -72,14 +72,16 @@ class Resolver:
             found.append((int(preference), host if host == b"." else host.rstrip(b".").lower()))
         return found
 
-    async def addresses(self, host: bytes, *, hosts_file: bool = False) -> list[str]:
+    async def addresses(self, host: bytes, *, ours: bool = False) -> list[str]:
         """IPv4, then IPv6 addresses (many networks have no way out by IPv6). Raises DNSError.
 
-        hosts_file: the names in /etc/hosts come first, for hosts that our own configuration names.
+        ours: a host that our own configuration names, not the world: /etc/hosts comes first, and
+        resolv.conf's search list completes the name (services in a cluster have short names).
         """
-        if hosts_file and (local := self._hosts.find(host)):
+        if ours and (local := self._hosts.find(host)):
             return local
-        answers = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"), return_exceptions=True)
+        questions = [self._ask(host, kind, search=ours) for kind in ("A", "AAAA")]
+        answers = await asyncio.gather(*questions, return_exceptions=True)
         found: list[str] = []
         errors: list[BaseException] = []
         for answer in answers:
@@ -92,13 +94,13 @@ class Resolver:
         # whichever answer leaves hope decides; the rest is the same answer twice
         raise next((error for error in errors if not isinstance(error, NoSuchDomain | NoData)), errors[0])
 
-    async def _ask(self, name: bytes, kind: str) -> list[bytes]:
+    async def _ask(self, name: bytes, kind: str, *, search: bool = False) -> list[bytes]:
         """The records' texts. Raises DNSError."""
         self._configure()
-        key = (name.lower(), kind)
+        key = (name.lower(), kind, search)
         until, known = self._cache.get(key, (0.0, None))
         if known is None or until < time.monotonic():
-            known, keep = await self._answer(name, kind)
+            known, keep = await self._answer(name, kind, search=search)
             self._cache.pop(key, None)
             while len(self._cache) >= KEEP:
                 del self._cache[next(iter(self._cache))]
@@ -107,15 +109,15 @@ class Resolver:
             raise known.with_traceback(None)
         return known
 
-    async def _answer(self, name: bytes, kind: str) -> tuple[list[bytes] | DNSError, float]:
+    async def _answer(self, name: bytes, kind: str, *, search: bool) -> tuple[list[bytes] | DNSError, float]:
         """An answer and how long it holds, in seconds."""
         what = f"{kind} of {name.decode('ascii', 'replace')}"
         try:
-            question = dns.name.from_text(name.decode())
+            question = dns.name.from_text(name.decode(), None if search else dns.name.root)
         except (dns.exception.DNSException, UnicodeError) as error:  # can't exist: an empty or too long label
             return NoSuchDomain(f"{what}: not a domain name: {error}"), NEGATIVE
         try:
-            answer = await self._stub.resolve(question, kind, search=False, lifetime=LIFETIME)
+            answer = await self._stub.resolve(question, kind, search=search, lifetime=LIFETIME)
         except dns.resolver.NXDOMAIN as error:
             responses = error.kwargs["responses"].values()
             return NoSuchDomain(f"{what}: no such domain"), min(map(_negative, responses), default=NEGATIVE_UNKNOWN)

@@ -20,6 +20,7 @@ from appliance.remote.hops import Hop, SecureRoute
 from appliance.remote.own import Own
 from appliance.remote.session import Session
 from appliance.remote.settings import Settings
+from appliance.remote.silent import Silent
 
 TRIES = 5  # addresses of a hop in one attempt; RFC 5321 section 5.1 asks for at least two
 TURN = 10  # messages of a hop's only connection before it lets another hop have it
@@ -46,6 +47,7 @@ class Dispatch:
         self._starving: dict[Backlog, None] = {}  # hops without a connection while all are in use, in turn
         self._leaving: set[Session] = set()  # that make room for them
         self._connections = 0  # open or on their way
+        self._silent = Silent()
         self._tasks: set[asyncio.Task[None]] = set()
         self._warned: set[bytes] = set()
         self.follow(settings, resolver)
@@ -96,6 +98,7 @@ class Dispatch:
                 host = backlog.hop.host.decode("ascii", "replace")
                 error = Temporary(451, "4.4.5", f"Much mail waits for {host}, and none of it moves")
                 self._answer(delivery, reports.failure(error))
+            self._want(backlog)
 
     def forget(self) -> None:
         """The queue took its leases back."""
@@ -137,6 +140,9 @@ class Dispatch:
     def again(self, session: Session, delivery: Delivery) -> None:
         if not session.abandoned:
             self._of[session].waiting.appendleft(delivery)
+
+    def moving(self, session: Session) -> None:
+        self._of[session].progress = self._loop.time()
 
     def idle(self, session: Session) -> None:
         backlog = self._of[session]
@@ -222,18 +228,25 @@ class Dispatch:
 
     async def _try(self, backlog: Backlog, address: mx.Address) -> tuple[Session | None, Report | None]:
         """Connect to one address: a session that is ready, or why not."""
-        settings = backlog.settings
+        settings, key = backlog.settings, (address.ip, address.port)
+        if self._silent.skip(key, self._loop.time()):
+            return None, _unreachable(address, "it did not answer lately")
         session = Session(self, address, settings.helo, settings.answer)
         self._of[session] = backlog
         try:
             async with asyncio.timeout(settings.connect):
                 await self._loop.create_connection(lambda: session, address.ip, address.port)
+        except TimeoutError:
+            del self._of[session]
+            self._silent.timed_out(key, self._loop.time())
+            return None, _unreachable(address, "no answer in time")
         except BaseException as error:
             self._of.pop(session, None)
-            if not isinstance(error, OSError):  # a TimeoutError is one
+            if not isinstance(error, OSError):
                 raise
-            cause = _cause(error)
-            return None, reports.failure(Temporary(451, "4.4.1", f"No connection to {address.name}: {cause}"))
+            self._silent.answered(key)
+            return None, _unreachable(address, os.strerror(error.errno) if error.errno else str(error))
+        self._silent.answered(key)
         failure = await session.opened
         if failure is None and session not in self._of:
             failure = reports.failure(Temporary(451, "4.4.2", f"{address.name} closed the connection at once"))
@@ -252,7 +265,5 @@ class Dispatch:
         self._finish(delivery, [report] * len(delivery.recipients), "")
 
 
-def _cause(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return os.strerror(error.errno) if error.errno else str(error)
+def _unreachable(address: mx.Address, cause: str) -> Report:
+    return reports.failure(Temporary(451, "4.4.1", f"No connection to {address.name}: {cause}"))

@@ -82,7 +82,7 @@ async def addresses(hop: Hop, resolver: Resolver, mine: Callable[[bytes, str], b
         if ip is not None:
             exchangers = [Exchanger(0, hop.host, [ip])]
         elif hop.routed:
-            return [Address(hop.host, ip, hop.port) for ip in await resolver.addresses(hop.host, hosts_file=True)]
+            return [Address(hop.host, ip, hop.port) for ip in await resolver.addresses(hop.host, ours=True)]
         else:
             exchangers = await _exchangers(hop.host, resolver)
     except NoSuchDomain as error:

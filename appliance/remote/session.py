@@ -46,6 +46,9 @@ class Owner(Protocol):
     def again(self, session: "Session", delivery: Delivery) -> None:
         """The connection ended before the delivery began: it is for another one."""
 
+    def moving(self, session: "Session") -> None:
+        """The peer takes a large content, block by block."""
+
     def idle(self, session: "Session") -> None:
         """Nothing to do."""
 
@@ -207,8 +210,9 @@ class Session(asyncio.Protocol):
         delivery = self._hand.popleft()
         if transaction.body is None:
             self._close_content()
-        if self.count and (transaction.mail is None or transaction.mail.code == 421):
-            # the peer has had enough of this connection, and knows nothing of the message
+        if self.count and (transaction.mail is None or 400 <= transaction.mail.code < 500):
+            # perhaps it has only had enough of this connection; a fresh one will tell
+            self._client.phase = Phase.ENDING
             self._owner.again(self, delivery)
             return
         results = reports.reports(transaction, self._ip)
@@ -226,6 +230,7 @@ class Session(asyncio.Protocol):
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the message must get an answer
             self._hand.remove(delivery)
+            self._close_content()
             later = reports.failure(internal(error) if not isinstance(error, OSError) else _unreadable(error))
             self._owner.finished(self, delivery, [later] * len(delivery.recipients))
         self._task = None
@@ -240,6 +245,7 @@ class Session(asyncio.Protocol):
                 self._transport.write(chunk)
                 async with asyncio.timeout(self._block):
                     await self._writable.wait()
+                self._owner.moving(self)
         except TimeoutError:
             self.abort("it does not take the content")
             return

@@ -149,9 +149,9 @@ def test_resolv_conf_and_hosts_are_read_again(tmp_path):
     resolver = Resolver(resolv_conf=str(conf), hosts=str(hosts))
 
     async def run():
-        assert await resolver.addresses(b"relay", hosts_file=True) == ["127.0.0.9"]
+        assert await resolver.addresses(b"relay", ours=True) == ["127.0.0.9"]
         hosts.write_text("127.0.0.10 other relay # a comment\n")
-        assert await resolver.addresses(b"RELAY", hosts_file=True) == ["127.0.0.10"]
+        assert await resolver.addresses(b"RELAY", ours=True) == ["127.0.0.10"]
         with pytest.raises(TryLater):
             await resolver.mx(b"two.example")
         conf.write_text("nameserver 192.0.2.53\n")
@@ -209,3 +209,21 @@ def test_a_domain_leads_to_addresses_in_order(domain, names):
         return [address.name for address in found]
 
     assert ask(question) == names
+
+
+def test_a_short_name_of_ours_is_completed(tmp_path):
+    """A route may name a service as it is known in the cluster; a domain of the world is never completed."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\nsearch other.example example\n")
+
+    async def run():
+        async with NameServer(RECORDS).serving() as server:
+            resolver = Resolver(resolv_conf=str(conf), hosts=str(tmp_path / "none"))
+            resolver._configure()
+            resolver._stub.port = server.port
+            resolver._stub.nameservers = ["127.0.0.1"]
+            assert await resolver.addresses(b"host", ours=True) == ["192.0.2.3"]
+            with pytest.raises(NoSuchDomain):
+                await resolver.addresses(b"host")
+
+    on_uvloop(run())

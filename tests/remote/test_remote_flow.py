@@ -1,6 +1,8 @@
 """Many messages, several hops, and what happens when the queue or the configuration changes."""
 
 import asyncio
+import contextlib
+import socket
 import time
 
 import pytest
@@ -270,5 +272,30 @@ def test_what_is_in_hand_is_finished_at_the_end(tmp_path):
                 await peer.heard(b"DATA")
             assert queue.reports[1][0].result == "K"
             assert peer.messages == [CONTENT.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")]
+
+    on_uvloop(run())
+
+
+def test_a_connection_that_does_not_come_about_is_given_up(tmp_path):
+    """After timeoutconnect the mail is deferred, and the address is left alone for a while."""
+
+    async def run():
+        with socket.socket() as full, contextlib.ExitStack() as fill:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)  # a full backlog drops what knocks
+            for _ in range(3):
+                knock = fill.enter_context(socket.socket())
+                knock.setblocking(False)
+                knock.connect_ex(full.getsockname())
+            state = make_state(tmp_path, smtproutes=f":127.0.0.1:{full.getsockname()[1]}")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1))
+                assert await queue.results(1) == "Z"
+                assert b"no answer in time. (#4.4.1)" in queue.reports[1][0].text
+                start = time.monotonic()
+                await queue.give(delivery(2))
+                assert await queue.results(2) == "Z"
+                assert b"did not answer lately" in queue.reports[2][0].text
+                assert time.monotonic() - start < 0.5
 
     on_uvloop(run())
