@@ -1,0 +1,88 @@
+"""Bounces are texts that qmail's users and programs can read (QSBMF)."""
+
+import pytest
+
+from appliance.message import qsbmf
+
+
+def bounce(**other):
+    values = {
+        "date": b"1 Nov 2026 00:00:00 -0000",
+        "sender": b"MAILER-DAEMON@mx.example.org",
+        "host": b"mx.example.org",
+        "recipient": b"bob@elsewhere.example",
+        "failures": [qsbmf.paragraph(b"a@example.org", b"no such user"), qsbmf.paragraph(b"b@example.org", b"full\n")],
+        "returned_to": b"bob@elsewhere.example",
+        "original": b"Subject: x\n\ntext\n",
+        "whole": True,
+    }
+    return qsbmf.bounce(**{**values, **other})
+
+
+def test_whole_bounce():
+    """Header, introduction, a paragraph for each failure, the break, the original: in this order."""
+    head, _, rest = bounce().partition(b"\n\n")
+    assert head.split(b"\n") == [
+        b"Date: 1 Nov 2026 00:00:00 -0000",
+        b"From: MAILER-DAEMON@mx.example.org",
+        b"To: bob@elsewhere.example",
+        b"Subject: failure notice",
+    ]
+    intro, first, second, ending, original_header, text = rest.split(b"\n\n")
+    assert intro.startswith(b"Hi. This is the paperpath program at mx.example.org.")
+    assert first == b"<a@example.org>:\nno such user"
+    assert second == b"<b@example.org>:\nfull"
+    assert ending == b"--- Below this line is a copy of the message."
+    assert original_header == b"Return-Path: <bob@elsewhere.example>\nSubject: x"
+    assert text == b"text\n"
+
+
+def test_double_bounce_says_so():
+    """A bounce of a bounce tells the postmaster what it is."""
+    text = bounce(returned_to=b"", recipient=b"postmaster@mx.example.org")
+    assert b"could not be delivered either" in text
+    assert b"--- Below this line is the original bounce.\n\nReturn-Path: <>\n" in text
+
+
+def test_large_original_is_not_returned_whole():
+    """For a large message only the header goes back, with a sentence that says so."""
+    assert b"--- Below this line is the header of the message (it is too large" in bounce(whole=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (b"one\n\ntwo\n", b"one\n/two"),
+        (b"one\n\n\ntwo", b"one\n/\ntwo"),
+        (b"\n\none\n\n", b"one"),
+    ],
+)
+def test_no_empty_line_in_a_paragraph(text, shown):
+    """An empty line would end the paragraph, so the text may not hold one."""
+    assert qsbmf.paragraph(b"a@b", text) == b"<a@b>:\n" + shown + b"\n\n"
+
+
+def test_paragraph_without_text_and_with_a_wild_address():
+    """Nothing in an address or a missing text breaks the form."""
+    assert qsbmf.paragraph(b"a\nb@c", b"") == b"<a_b@c>:\n\n"
+
+
+def test_quoted_addresses():
+    """Addresses that need quotes have them in To and Return-Path."""
+    text = bounce(recipient=b"a b@c.example", returned_to=b"a b@c.example")
+    assert b'\nTo: "a b"@c.example\n' in text
+    assert b'\nReturn-Path: <"a b"@c.example>\n' in text
+
+
+def test_thousands_of_failures_stay_small():
+    """Every recipient is named, but long texts are cut when there are many."""
+    failures = [qsbmf.paragraph(b"u%d@example.org" % n, b"x" * 5000) for n in range(2000)]
+    text = bounce(failures=failures)
+    assert text.count(b"@example.org>:\n") == 2000
+    assert len(text) < 1024 * 1024
+
+
+def test_header_ends_at_the_first_empty_line():
+    """The header is what comes before the first empty line, or all there is."""
+    assert qsbmf.header(b"A: b\n\nbody\n\n") == b"A: b\n\n"
+    assert qsbmf.header(b"A: b\n") == b"A: b\n"

@@ -1,0 +1,138 @@
+"""Group commit: what arrives together is written together, and fails alone."""
+
+import asyncio
+import time
+
+import apsw
+import pytest
+
+from appliance.queue import commit
+from appliance.queue.memory import MemoryStore
+from appliance.queue.sqlite import SqliteStore
+from appliance.queue.store import Change, DeliveryRow, MessageRow, Unavailable
+
+
+class Note:
+    """An item that remembers what it was told."""
+
+    def __init__(self, number, keep=False):
+        row = DeliveryRow(number + 1, number, 0, b"", 1.0, 0, b"Ta@b\0", b"")
+        self.change = Change((MessageRow(number, b"", 1, 1, b"x" * 3000),), (row,), last=number + 1)
+        self.keep = keep
+        self.told = []
+
+    def done(self, error):
+        self.told.append(error)
+
+
+class Slow(MemoryStore):
+    """Counts commits; each takes a while, as on a real disk."""
+
+    def __init__(self):
+        super().__init__()
+        self.commits = []
+
+    def commit(self, changes):
+        self.commits.append(len(changes))
+        time.sleep(0.05)
+        super().commit(changes)
+
+
+async def written(store, *groups):
+    """Submit groups of items with a pause between, wait until all are told."""
+    loop = asyncio.get_running_loop()
+    writer = commit.Writer(store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, lambda: None)
+    writer.start()
+    for group in groups:
+        for item in group:
+            writer.submit(item)
+        await asyncio.sleep(0.01)
+    while not writer.idle:
+        await asyncio.sleep(0.01)
+    await loop.run_in_executor(None, writer.stop)
+
+
+def test_what_arrives_during_a_commit_shares_the_next():
+    """One commit for the first, one for all that came while it ran."""
+    store = Slow()
+    groups = [[Note(10)], [Note(20), Note(30)], [Note(40)]]
+    asyncio.run(written(store, *groups))
+    assert store.commits == [1, 3]
+    assert [item.told for group in groups for item in group] == [[None]] * 4
+
+
+def test_one_bad_item_does_not_fail_the_others():
+    """Of a commit that can't be applied each item is tried alone; only the bad one is told."""
+    store = MemoryStore()
+    items = [Note(10), Note(20), Note(20), Note(30)]
+    asyncio.run(written(store, items))
+    assert [item.told[0] is None for item in items] == [True, True, False, True]
+    assert store.count() == 3
+
+
+class FullDisk(apsw.VFS):
+    """The real file system, until `broken` says which error every write gives."""
+
+    def __init__(self):
+        self.broken = None
+        self.sync_broken = None
+        super().__init__("fulldisk", "")
+
+    def xOpen(self, name, flags):  # noqa: N802  # apsw's names
+        return FullFile(self, name, flags)
+
+
+class FullFile(apsw.VFSFile):
+    def __init__(self, vfs, name, flags):
+        self._vfs = vfs
+        super().__init__("", name, flags)
+
+    def xWrite(self, data, offset):  # noqa: N802
+        if self._vfs.broken:
+            raise self._vfs.broken
+        super().xWrite(data, offset)
+
+    def xSync(self, flags):  # noqa: N802
+        if self._vfs.sync_broken:
+            raise self._vfs.sync_broken
+        super().xSync(flags)
+
+
+@pytest.fixture
+def disk():
+    vfs = FullDisk()
+    yield vfs
+    vfs.unregister()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("broken", apsw.FullError), ("broken", apsw.IOError), ("sync_broken", apsw.IOError)]
+)
+def test_full_or_broken_disk(tmp_path, disk, fault, error, monkeypatch):
+    """While the disk fails, requests are told so and reports wait; afterwards all goes on and nothing is half there."""
+    monkeypatch.setattr(commit, "RETRY", 0.05)
+    store = SqliteStore(tmp_path / "q", vfs="fulldisk")
+    store.commit([Note(10).change])
+    setattr(disk, fault, error())
+    requests, report = [Note(20), Note(30)], Note(40, keep=True)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        writer = commit.Writer(store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, lambda: None)
+        writer.start()
+        for item in (*requests, report):
+            writer.submit(item)
+        await asyncio.sleep(0.2)
+        assert all(isinstance(item.told[0], Unavailable) for item in requests)
+        assert report.told == []
+        setattr(disk, fault, None)
+        while not report.told:
+            await asyncio.sleep(0.01)
+        await loop.run_in_executor(None, writer.stop)
+
+    asyncio.run(run())
+    assert report.told == [None]
+    store.close()
+    again = SqliteStore(tmp_path / "q")
+    assert [item.message.id for item in again.listing(0, 10)] == [10, 40]
+    again.close()

@@ -1,0 +1,87 @@
+"""Whatever is done to them, the store on disk and the store in memory say the same."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from appliance.queue.memory import MemoryStore
+from appliance.queue.sqlite import SqliteStore
+from appliance.queue.store import REMOTE, Change, DeliveryRow, MessageRow, records
+
+DESTINATIONS = [b"", b"a.example", b"b.example"]
+DUES = st.integers(0, 50).map(float)
+
+
+class Twins(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.disk = SqliteStore(Path(self.folder.name) / "q")
+        self.memory = MemoryStore()
+        self.last = 0
+
+    def both(self, *changes):
+        for store in (self.disk, self.memory):
+            store.commit(changes)
+
+    def rows(self):
+        return [d for item in self.memory.listing(0, 10_000) for d in item.deliveries]
+
+    @rule(ways=st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=10), due=DUES, large=st.booleans())
+    def accept(self, ways, due, large):
+        number = self.last + 3
+        self.last = number + len(ways)
+        deliveries = [
+            DeliveryRow(number + n, number, int(bool(way)), way, due, 0, records([b"x@y"]), b"")
+            for n, way in enumerate(ways, 1)
+        ]
+        row = MessageRow(number, b"s", 5, len(ways), None if large else b"hello")
+        self.both(Change((row,), deliveries, last=self.last))
+
+    @rule(data=st.data(), due=DUES)
+    def defer(self, data, due):
+        if rows := self.rows():
+            row = data.draw(st.sampled_from(rows))
+            change = Change()
+            change.updates = (row._replace(due=due, attempts=row.attempts + 1, report=b"later"),)
+            change.failures = [(row.message, b"f%d" % row.id)]
+            self.both(change)
+
+    @rule(data=st.data())
+    def end(self, data):
+        if rows := self.rows():
+            row = data.draw(st.sampled_from(rows))
+            left = [r for r in rows if r.message == row.message and r.id != row.id]
+            change = Change(done=(row.id,), finished=() if left else (row.message,))
+            change.forgotten = change.finished
+            self.both(change)
+
+    @rule()
+    def reopen(self):
+        self.disk.close()
+        self.disk = SqliteStore(Path(self.folder.name) / "q")
+
+    @invariant()
+    def same(self):
+        a, b = self.disk, self.memory
+        assert a.listing(0, 10_000) == b.listing(0, 10_000)
+        assert (a.count(), a.last()) == (b.count(), b.last())
+        ids = [item.message.id for item in a.listing(0, 10_000)]
+        assert a.load(ids) == b.load(ids)
+        assert [a.show(i) for i in ids] == [b.show(i) for i in ids]
+        for channel in (0, 1):
+            assert a.due(channel, (10.0, 5), 40.0, 7) == b.due(channel, (10.0, 5), 40.0, 7)
+            assert a.next_due(channel, 20.0) == b.next_due(channel, 20.0)
+        assert a.due_to(b"a.example", 30.0, 5) == b.due_to(b"a.example", 30.0, 5)
+        assert all(row.channel == REMOTE for row in a.due_to(b"a.example", 99.0, 99))
+
+    def teardown(self):
+        self.disk.close()
+        self.folder.cleanup()
+
+
+Twins.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestTwins = Twins.TestCase
