@@ -84,6 +84,13 @@ def feed(state: State, messages: int, size: int, pipelined: int) -> None:
     connection.close()
 
 
+def show_log(folder: str) -> None:
+    """What the queue said besides its usual lines."""
+    for line in (Path(folder) / "log").read_text().splitlines():
+        if '"finished"' not in line:
+            print(line, file=sys.stderr)
+
+
 def work(state: State, messages: int, credit: int) -> None:
     """Deliveries, each reported as done at once."""
     connection = connect(state, "lease", "local")
@@ -91,7 +98,10 @@ def work(state: State, messages: int, credit: int) -> None:
     deliveries = netstring.Decoder(lease.FRAME)
     done = 0
     while done < messages:
-        frames = deliveries.feed(connection.recv(1 << 20))
+        data = connection.recv(1 << 20)
+        if not data:
+            break
+        frames = deliveries.feed(data)
         reports = [lease.encode_report(int(frame[: frame.index(b" ")]), REPORT) for frame in frames]
         if reports:
             connection.sendall(b"".join([*reports, lease.encode_credit(len(reports))]))
@@ -114,10 +124,15 @@ def main() -> None:
         os.dup2(log, 1)
         pid = start(state, options.profile)
         os.dup2(output, 1)
-        worker = threading.Thread(target=work, args=(state, options.messages, 100))
+        worker = threading.Thread(target=work, args=(state, options.messages, 100), daemon=True)
         worker.start()
         began = time.perf_counter()
-        feed(state, options.messages, options.size, options.pipelined)
+        try:
+            feed(state, options.messages, options.size, options.pipelined)
+        except OSError:
+            show_log(folder)
+            os.kill(pid, signal.SIGKILL)
+            raise
         accepted = time.perf_counter() - began
         worker.join()
         took = time.perf_counter() - began

@@ -2,6 +2,7 @@
 
 import pytest
 from queue_parts import Desk, make_state
+from queue_process import Running
 
 from appliance import log
 from appliance.queue.memory import MemoryStore
@@ -26,7 +27,15 @@ def lines(tmp_path):
 
 
 @pytest.fixture
-def desk(tmp_path, store, lines):  # noqa: ARG001  # the log goes to a file
+def desk(tmp_path, store, lines):  # the log goes to a file
     made = Desk(make_state(tmp_path / "state"), store)
     yield made
     made.service.bodies.close()
+
+
+@pytest.fixture
+def running(tmp_path):
+    """The queue as a process."""
+    made = Running(make_state(tmp_path / "state"))
+    yield made
+    made.stop()

@@ -23,7 +23,12 @@ def test_addressee(tmp_path, sender, ends):
 
 def test_names_come_from_control(tmp_path):
     """bouncefrom, bouncehost, doublebounceto and doublebouncehost are obeyed."""
-    files = {"bouncefrom": "robot", "bouncehost": "b.example", "doublebounceto": "boss", "doublebouncehost": "d.example"}
+    files = {
+        "bouncefrom": "robot",
+        "bouncehost": "b.example",
+        "doublebounceto": "boss",
+        "doublebouncehost": "d.example",
+    }
     generation = Control(make_state(tmp_path, **files)).current()
     letter = compose(b"", [b"<x>:\ny\n\n"], b"A: b\n\n", True, generation, 0.0)
     assert letter.recipient == b"boss@d.example"

@@ -23,7 +23,8 @@ def test_accepted_and_delivered(desk, lines):
     delivery = worker.report(DONE)
     assert delivery.recipients == (b"example.org-alice@example.org",)
     assert delivery.content == (
-        b"Received: (paperpath %b invoked from network); 15 Jan 2027 08:00:00 -0000\nSubject: x\n\ntext\n" % name.encode()
+        b"Received: (paperpath %b invoked from network); 15 Jan 2027 08:00:00 -0000\nSubject: x\n\ntext\n"
+        % name.encode()
     )
     assert delivery.attempt == 1
     assert desk.store.count() == desk.service.count == 0
@@ -82,7 +83,7 @@ def test_one_bounce_at_the_end(desk, lines):
     assert worker.taken == []
     desk.advance(200)
     worker.report(NEVER)
-    (bounce,) = [entry for entry in events(lines, "bounced")]
+    (bounce,) = list(events(lines, "bounced"))
     assert bounce["to"] == "bob@elsewhere.example"
     found = desk.store.show(message_id.parse(bounce["bounce"]))
     assert found[0].message.sender == b""
@@ -174,7 +175,7 @@ def test_hanging_host_does_not_hold_everything(desk):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "memory"])
-def test_restart_keeps_everything(tmp_path, lines, kind):  # noqa: ARG001  # the log goes to a file
+def test_restart_keeps_everything(tmp_path, lines, kind):  # the log goes to a file
     """A queue that starts again delivers what it had, keeps what was done, and gives out new ids."""
     store = SqliteStore(tmp_path / "q") if kind == "sqlite" else MemoryStore()
     state = make_state(tmp_path / "state")
@@ -213,8 +214,8 @@ def test_backlog_larger_than_memory(desk, monkeypatch):
     assert desk.store.count() == 0
 
 
-def test_concurrency_zero_holds(tmp_path, store, lines):  # noqa: ARG001  # the log goes to a file
-    """concurrencylocal 0 holds local mail until another generation says otherwise."""
+def test_concurrency_zero_holds(tmp_path, store, lines):  # the log goes to a file
+    """A concurrencylocal of 0 holds local mail until another generation says otherwise."""
     state = make_state(tmp_path / "state", concurrencylocal="0")
     desk = Desk(state, store)
     worker = desk.worker(LOCAL)

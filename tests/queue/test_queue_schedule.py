@@ -8,9 +8,7 @@ from appliance.queue.store import LOCAL, REMOTE
 BORN = 1_800_000_000.5
 
 
-@pytest.mark.parametrize(
-    ("channel", "ages"), [(LOCAL, [0, 100, 400, 900, 1600]), (REMOTE, [0, 400, 1600, 3600, 6400])]
-)
+@pytest.mark.parametrize(("channel", "ages"), [(LOCAL, [0, 100, 400, 900, 1600]), (REMOTE, [0, 400, 1600, 3600, 6400])])
 def test_attempts_on_time(channel, ages):
     """Attempts made on time come at the squares of 10 (local) or 20 (remote) times their number."""
     assert [next_attempt(BORN, BORN + age, channel) - BORN for age in ages[:-1]] == ages[1:]

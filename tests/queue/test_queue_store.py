@@ -20,7 +20,8 @@ def test_message_is_there_after_commit(store):
     """What was committed can be listed, shown and loaded."""
     add(store, 10, delivery(11, 10))
     assert store.count() == 1
-    assert store.contains(10) and not store.contains(11)
+    assert store.contains(10)
+    assert not store.contains(11)
     assert store.listing(0, 10)[0].deliveries == [delivery(11, 10)]
     assert store.show(10)[1] == b"text"
     assert store.load([10, 99])[0] == (MessageRow(10, b"s@x", 4, 1, b"text"), 1, [])

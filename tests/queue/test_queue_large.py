@@ -1,0 +1,103 @@
+"""Messages too large for a row: streamed to a file, handed out as a descriptor, never left behind."""
+
+import os
+
+import pytest
+from queue_parts import make_state
+from queue_process import Running
+
+from appliance import door, intake, lease, netstring
+from appliance.errors import Permanent, Result
+
+TEXT = b"Subject: large\n\n" + b"0123456789abcde\n" * 20000  # 320 KiB
+
+
+def send(running, content=TEXT, recipients=(b"alice@example.org",)):
+    hello = door.hello("smtpd", door.read_token(running.state, "smtpd"))
+    chunks = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
+    return intake.submit_blocking(running.state, hello, b"bob@elsewhere.example", recipients, chunks)
+
+
+def bodies(running):
+    return os.listdir(running.state.bodies)
+
+
+def test_in_and_out(running):
+    """The worker gets a descriptor of exactly the content; the file goes when the message ends."""
+    name = send(running)
+    with running.caller("lease", "local") as worker:
+        worker.say(lease.encode_credit(1))
+        delivery = lease.decode_delivery(worker.hear())
+        assert delivery.content is None
+        hello = lease.worker_hello(running.state, "local")
+        fd = lease.fetch_body(running.state, hello, delivery.message)
+        with os.fdopen(fd, "rb") as file:
+            received, _, content = file.read().partition(b"\n")
+        assert name.encode() in received
+        assert content == TEXT
+        assert delivery.size == len(received) + 1 + len(TEXT)
+        worker.say(lease.encode_report(delivery.id, [lease.Report(Result.DONE)]))
+        running.wait_for(lambda: running.events("finished") and not bodies(running))
+        with pytest.raises(OSError, match="no content"):
+            lease.fetch_body(running.state, hello, delivery.message)
+
+
+def test_dropped_connection_leaves_nothing(running):
+    """A client that goes away in the middle of a message leaves no message and no file."""
+    with running.caller("intake", "smtpd") as client:
+        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]))
+        running.wait_for(lambda: bodies(running))
+    running.wait_for(lambda: not bodies(running))
+    with running.caller("admin", "admin") as admin:
+        assert admin.ask(do="list") == []
+
+
+def test_orphan_files_are_removed_at_start(running):
+    """A crash before the commit leaves a file without a message: it goes at the next start, others stay."""
+    send(running)
+    (kept,) = bodies(running)
+    with running.caller("intake", "smtpd") as client:
+        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]))
+        running.wait_for(lambda: len(bodies(running)) == 2)
+        running.kill()
+    running.start()
+    assert bodies(running) == [kept]
+    assert "1 unfinished" in running.events("warning")[0]["what"]
+
+
+def test_limit(tmp_path):
+    """control/databytes is obeyed by the queue too, as the last defence."""
+    running = Running(make_state(tmp_path / "state", databytes="100000"))
+    with pytest.raises(Permanent, match="too large"):
+        send(running, TEXT[:150_000])
+    assert send(running, TEXT[:90_000])
+    running.wait_for(lambda: len(bodies(running)) == 1)
+    running.stop()
+
+
+def test_bounce_holds_the_header_only(running):
+    """The bounce of a large message returns its header, and the file goes with the message."""
+    send(running)
+    with running.caller("lease", "local") as worker, running.caller("lease", "remote") as remote:
+        worker.say(lease.encode_credit(1))
+        delivery = lease.decode_delivery(worker.hear())
+        worker.say(lease.encode_report(delivery.id, [lease.Report(Result.PERMANENT, b"no")]))
+        remote.say(lease.encode_credit(1))
+        bounce = lease.decode_delivery(remote.hear())
+    assert bounce.content.endswith(b"Subject: large\n\n")
+    assert b"the header of the message" in bounce.content
+    running.wait_for(lambda: not bodies(running))
+
+
+def test_large_message_for_nobody(running):
+    """A large message without recipients is valid, and leaves no file."""
+    assert send(running, recipients=())
+    running.wait_for(lambda: running.events("finished") and not bodies(running))
+
+
+def test_garbage_in_the_stream(running):
+    """A chunk that is too large ends the connection, and leaves nothing."""
+    with running.caller("intake", "smtpd") as client:
+        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(b"x" * 70000))
+        assert client.hear() is None
+    running.wait_for(lambda: not bodies(running))
