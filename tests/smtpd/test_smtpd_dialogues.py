@@ -18,7 +18,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from conftest import Client, Smtpd, generation
+from smtpd_program import Client, Smtpd, generation
 
 DIALOGUES = sorted((Path(__file__).parent / "dialogues").glob("*.txt"))
 _numbers = itertools.count()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Smtpd, generation
+from smtpd_program import Smtpd, generation
 
 from appliance.smtpd.main import listen
 
