@@ -43,9 +43,9 @@ DROP = (
 )
 
 PYTHON_PACKAGES = "/usr/local/lib/python3.13/dist-packages"  # where Debian's Python looks for what dpkg doesn't own
-STATE = "/var/lib/paperpath"
+STATE, OWNER = "/var/lib/paperpath", 10025
 TEXT = {
-    "/etc/passwd": "root:x:0:0:root:/:/bin/sh\npaperpath:x:10025:0:Paperpath:/var/lib/paperpath:/bin/sh\n",
+    "/etc/passwd": f"root:x:0:0:root:/:/bin/sh\npaperpath:x:{OWNER}:0:Paperpath:/var/lib/paperpath:/bin/sh\n",
     "/etc/group": "root:x:0:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
@@ -165,6 +165,7 @@ def finish(root: Root) -> None:
             runs = path.is_dir() or path.stat().st_mode & 0o111
             path.chmod(0o755 if runs else 0o644)
         os.utime(path, (when, when), follow_symlinks=False)
+    os.chown(root.at(STATE), OWNER, 0)  # any other uid has the same rights by group 0; root drops to the owner
     root.at(STATE).chmod(0o770)
 
 

@@ -91,9 +91,12 @@ class Container:
         domain: str = "example.org",
         aliases: str = "",
         more: str = "",
+        user: str = f"{UID}:0",
+        hardened: bool = True,
     ) -> None:
         self.name = f"paperpath-test-{secrets.token_hex(4)}"
         self.port = free_port()
+        self.options = [*(HARDENED if hardened else []), "--user", user]
         self.domain = domain
         self.config = folder / "config"
         self.config.mkdir(parents=True)
@@ -115,7 +118,7 @@ class Container:
 
     def launch(self, *options: str) -> None:
         podman(
-            *("run", "--detach", "--name", self.name, *HARDENED, "--user", f"{UID}:0"),
+            *("run", "--detach", "--name", self.name, *self.options),
             *("--publish", f"127.0.0.1:{self.port}:2525"),
             *("--volume", f"{self.config}:/etc/paperpath:ro", "--volume", f"{self.name}:/var/lib/paperpath"),
             *(*options, IMAGE),

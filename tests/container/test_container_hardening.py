@@ -90,6 +90,25 @@ def test_the_user_is_known_and_has_no_password(host):
     assert not host.file("/etc/shadow").exists
 
 
+def test_the_sandbox_holds_in_the_container(host):
+    """The container's own system call filter lets a program lock itself in, and what is locked stays locked."""
+    code = """if True:
+        from pathlib import Path
+        from appliance import sandbox
+        state = Path("/var/lib/paperpath")
+        print(sandbox.lock(sandbox.Rules(read=(state / "run",))))
+        list((state / "run").iterdir())
+        try:
+            list((state / "mail").iterdir())
+        except PermissionError:
+            print("refused")
+    """
+    lacks, *result = host.check_output("python3 -c %s", code).splitlines()
+    if lacks != "[]":
+        pytest.skip(f"the kernel lacks: {lacks}")
+    assert result == ["refused"]
+
+
 def test_secrets_of_the_run_are_the_owner_s_alone(host):
     """Role tokens can be read by the programs' uid only."""
     folder = host.file("/var/lib/paperpath/run/tokens")

@@ -59,7 +59,8 @@ def test_no_file_gives_rights_to_who_runs_it(files):
 
 def test_root_owns_everything_and_only_the_state_folder_is_writable_to_others(files):
     """What runs can't change what runs."""
-    assert {(member.uid, member.gid) for member in files.values()} == {(0, 0)}
+    assert {name for name, member in files.items() if (member.uid, member.gid) != (0, 0)} == {"var/lib/paperpath"}
+    assert (files["var/lib/paperpath"].uid, files["var/lib/paperpath"].gid) == (10025, 0)
     writable = {name for name, member in files.items() if not member.issym() and member.mode & 0o022}
     assert writable <= {"var/lib/paperpath", "run", "tmp"}
     assert files["var/lib/paperpath"].mode & 0o777 == 0o770

@@ -33,6 +33,26 @@ def test_a_stranger_can_not_relay(running):
     assert not running.knows("carol@elsewhere.example")
 
 
+def test_a_gateway_that_may_relay_is_warned_about(container):
+    """Whoever lets the gateway relay lets in everybody who comes by the published port: the log says so loudly."""
+    gateway = podman("network", "inspect", "podman", "--format", "{{(index .Subnets 0).Gateway}}").strip()
+    made = container(more=f"relay:\n  allow_from: [{gateway}/32]").start()
+    assert any(gateway in str(line["text"]) for line in made.log("configuration_warning"))
+
+
+def test_root_steps_down_to_the_owner_of_the_state_folder(podman_works, tmp_path):
+    """Started as root, with the rights to change that, everything runs as the image's own user."""
+    made = Container(tmp_path, user="0:0", hardened=False)
+    try:
+        made.start()
+        uid = "open(f'/proc/{p}/status').read().split('Uid:')[1].split()[0]"
+        assert set(made.python(f"[{uid} for p in os.listdir('/proc') if p.isdigit() and p != str(os.getpid())]")) == {
+            "10025"
+        }
+    finally:
+        made.remove()
+
+
 def test_the_health_check_asks_the_programs(running):
     """`podman healthcheck run` becomes healthy, and says what it found."""
     wait_until(
