@@ -151,6 +151,16 @@ def test_warnings_are_in_the_log(appliance: Appliance) -> None:
     assert any("8.0.0.0/8" in text for text in texts)
 
 
+def test_sighup_looks_at_the_yaml_now(appliance: Appliance) -> None:
+    """The supervisor hands it to the watcher; nothing else is disturbed."""
+    appliance.config.write_text("nonsense: 1\n")
+    first = until(lambda: len(appliance.log("configuration_refused")), 5, "the refusal")
+    appliance.process.send_signal(signal.SIGHUP)
+    until(lambda: len(appliance.log("configuration_refused")) > first, 5, "the refusal once more")
+    assert not appliance.log("exited")
+    assert appliance.health()["healthy"]
+
+
 def test_every_program_starts_with_the_same_configuration(appliance: Appliance) -> None:
     """The start lines name the hash that is linked, and every program has locked itself in."""
     until(lambda: len(appliance.log("started")) >= 6, 5, "the start lines")
