@@ -74,7 +74,7 @@ class Accepting:
                 service.bodies.remove(message.id)
             self._answer(LATER)
             return
-        name = message_id.text(message.id)
+        name = message.name
         self._answer(b"K" + name.encode())
         if self._role != "smtpd":
             log.queued(name, self._role, self._letter.sender, len(self._letter.recipients), message.size)
@@ -146,7 +146,7 @@ class Reporting:
             service.feeds[self._channel.number].expect(delivery.due)
         if change.finished:
             service.count -= 1
-            name = message_id.text(message.id)
+            name = message.name
             if message.failures:
                 self._send_bounce(name)
             log.finished(name, self._ended - message_id.born(message.id))
@@ -154,7 +154,7 @@ class Reporting:
                 service.bodies.remove(message.id)
 
     def _log(self, outcome: Outcome) -> None:
-        name, attempt = message_id.text(self._delivery.message.id), self._delivery.attempts
+        name, attempt = self._delivery.message.name, self._delivery.attempts
         for recipient, text in outcome.failed:
             log.failed(name, recipient, attempt, text)
         if outcome.deferred:
@@ -167,7 +167,7 @@ class Reporting:
             log.discarded(name, "a double bounce failed: there is nobody left to tell")
             return
         message, change, recipient = self._bounce
-        log.bounced(name, message_id.text(message.id), recipient)
+        log.bounced(name, message.name, recipient)
         if change.messages:
             self._service.unwritten -= message.size
             self._service.accepted(message, change.deliveries)

@@ -7,7 +7,7 @@ every lease.  What does not fit here stays on disk and is read back when there i
 from collections import deque
 from collections.abc import Callable
 
-from appliance import lease
+from appliance import lease, message_id
 from appliance.queue.store import LOCAL, DeliveryRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
@@ -21,12 +21,13 @@ RETURNS = 3  # times a delivery may come back from workers that died before it h
 class Message:
     """What the deliveries of one message in memory share."""
 
-    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "sender", "size")
+    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "name", "sender", "size")
 
     def __init__(
         self, id_: int, sender: bytes, size: int, content: bytes | None, left: int, failures: list[bytes]
     ) -> None:
         self.id = id_
+        self.name = message_id.text(id_)
         self.sender = sender
         self.size = size
         self.content = content

@@ -187,9 +187,7 @@ class Service:
     def leave(self, channel: Channel, worker: Worker) -> None:
         """A worker is gone; a delivery that killed several waits for its next attempt."""
         for delivery in channel.leave(worker):
-            log.trouble(
-                "queue: workers ended with this delivery in hand, it is deferred", message_id.text(delivery.message.id)
-            )
+            log.trouble("queue: workers ended with this delivery in hand, it is deferred", delivery.message.name)
             self.reported(channel, delivery, ())
         self.dispatch()
 
