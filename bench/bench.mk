@@ -1,3 +1,3 @@
 .PHONY: bench
 bench: $(VENV)/.ready  ## Paperpath beside Postfix, Exim, OpenSMTPD, chasquid: BENCH="--quick --only paperpath,postfix --write"
-	@PATH="$$PATH:/usr/sbin:/sbin" $(VENV)/bin/python -m bench.run $(BENCH)
+	@$(VENV)/bin/python -m bench.run $(BENCH)

@@ -47,16 +47,12 @@ def main(orders: dict[str, Any]) -> int:
     for path in orders["cgroups"]:
         with open(path, "w") as procs:
             procs.write(str(os.getpid()))
-    _private_view(orders["overlays"], orders["binds"])
     with open(orders["log"], "ab") as log:
-        child = subprocess.Popen(
-            orders["command"],
-            cwd=orders["folder"],
-            env={**os.environ, **orders["environment"]},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)  # where it also says why a namespace can't be had
+    _private_view(orders["overlays"], orders["binds"])
+    environment = {**os.environ, **orders["environment"]}
+    child = subprocess.Popen(orders["command"], cwd=orders["folder"], env=environment, stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     while True:
         try:

@@ -3,6 +3,7 @@
 Knows no contestant: a backlog or a slow-disk benchmark can drive any server on any port with it.
 """
 
+import resource
 import subprocess
 import time
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def drive(load: Load, arrivals: Arrivals, log: Path, patience: float, deadline: 
             if not accepted and source.poll() is not None:
                 accepted = now
                 if source.returncode:
-                    problem = f"smtp-source: {log.read_text(errors='replace').strip()[-200:]}"
+                    problem = f"{log.read_text(errors='replace').strip()[-200:]}"
             if now - last > patience or now - began > deadline:
                 problem = f"stalled: {count} of {load.messages} arrived"
         if source.poll() is None:
@@ -68,8 +69,12 @@ def drive(load: Load, arrivals: Arrivals, log: Path, patience: float, deadline: 
     return Outcome(count, last - began, (accepted or ended) - began, problem)
 
 
-def accept_seconds(load: Load) -> float:
-    """How long a server takes to accept it all, whatever comes of it. Raises subprocess.CalledProcessError."""
-    began = time.monotonic()
+def accept(load: Load) -> tuple[float, float]:
+    """Seconds in which a server accepts it all, whatever comes of it, and the CPU seconds of the load itself.
+
+    Raises subprocess.CalledProcessError.
+    """
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(load.command(), check=True, capture_output=True, timeout=60)
-    return time.monotonic() - began
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import signal
 import socket
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import cast
 
 from bench.arrivals import Sink
 from bench.contestant import ELSEWHERE
-from bench.load import Load, accept_seconds
+from bench.load import Load, accept
 from bench.table import Raw
 
 
@@ -93,13 +94,10 @@ def _serve_bare(listener: socket.socket) -> None:
 
 
 def limits(folder: Path, port: int, messages: int) -> Raw:
-    """Messages/s of the load generator against smtp-sink, and against one bare asyncio process."""
-    found: Raw = {}
+    """Messages/s of the load against smtp-sink and against one bare asyncio process, and the load's own CPU time."""
     with Sink(port, folder):
         time.sleep(0.3)
-        for reuse in (False, True):
-            load = Load(port, ELSEWHERE, messages, reuse)
-            found[f"smtp-sink-{'reuse' if reuse else 'each'}"] = messages / accept_seconds(load)
+        found = _accepted("smtp-sink", port, messages)
     with socket.create_server(("127.0.0.1", port + 1), backlog=1024) as listener:
         child = os.fork()
         if child == 0:
@@ -108,10 +106,16 @@ def limits(folder: Path, port: int, messages: int) -> Raw:
             finally:
                 os._exit(1)
     try:
-        for reuse in (False, True):
-            load = Load(port + 1, ELSEWHERE, messages, reuse)
-            found[f"asyncio-{'reuse' if reuse else 'each'}"] = messages / accept_seconds(load)
+        return {**found, **_accepted("asyncio", port + 1, messages)}
     finally:
-        os.kill(child, 15)
+        os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
+
+
+def _accepted(name: str, port: int, messages: int) -> Raw:
+    found: Raw = {}
+    for reuse, way in ((False, "each"), (True, "reuse")):
+        seconds, cpu = accept(Load(port, ELSEWHERE, messages, reuse))
+        found[f"{name}-{way}"] = messages / seconds
+        found[f"load-{way}-ms"] = cpu / messages * 1e3
     return found

@@ -53,12 +53,12 @@ def _chosen(text: str | None, known: list[str]) -> list[str]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
-    return names
+    return [name for name in known if name in names]
 
 
 def _check_machine(folder: Path) -> None:
     for tool in ("smtp-source", "smtp-sink"):
-        if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin"):
+        if not shutil.which(tool):
             raise SystemExit(f"{tool} is missing: install Debian's package postfix")
     closed = closed_to_others(folder / "spool")
     if os.geteuid() == 0 and closed:
@@ -75,6 +75,10 @@ class Benchmark:
         self._hopeless: set[tuple[str, str]] = set()  # stalled once: not waited for again
         about = {name: self._about(name) for name in names}
         self._names = [name for name in names if not about[name]["missing"]]
+        if not self._names:
+            raise SystemExit(
+                "nothing to measure: " + "; ".join(f"{name}: {one['missing']}" for name, one in about.items())
+            )
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
         self.raw: Raw = {
             "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -90,7 +94,8 @@ class Benchmark:
     def _about(name: str) -> Raw:
         contestant = CONTESTANTS[name]
         missing = contestant.missing()
-        return {"title": contestant.TITLE, "missing": missing, "version": "" if missing else contestant.version()}
+        version = "" if missing else contestant.version()
+        return {"title": contestant.TITLE, "version": version, "durability": contestant.DURABILITY, "missing": missing}
 
     def measure_machine(self) -> None:
         self.raw["machine"] = machine.facts(self._folder)
@@ -186,6 +191,7 @@ def name_server_if_root() -> AbstractContextManager[object]:
 def main() -> int:
     """Measure, or read an earlier run; show the table, and put it into the document if told to."""
     args = _arguments()
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts smtp-source and the servers, and users have no path
     raw: Raw = json.loads(args.table.read_text()) if args.table else _measured(args)
     text = table.render(raw)
     print(text)

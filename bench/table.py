@@ -40,6 +40,8 @@ def render(raw: Raw) -> str:
     heads = [f"{raw['contestants'][name]['title']} {raw['contestants'][name]['version']}" for name in names]
     rows = [["", *heads], ["---"] * (len(names) + 1)]
     for scenario in SCENARIOS:
+        if scenario.name not in {run["scenario"] for run in raw["runs"]}:
+            continue
         rates = [_values(raw, name, scenario.name, "rate") for name in names]
         costs = [_values(raw, name, scenario.name, "cpu_ms") for name in names]
         stalls = [_problem(raw, name, scenario.name) for name in names]
@@ -79,6 +81,8 @@ _LIMITS = (
         "smtp-source to one process on uvloop that answers and does nothing else, a connection each: {}/s",
     ),
     ("asyncio-reuse", "the same, connections reused: {}/s"),
+    ("load-each-ms", "smtp-source itself, a connection each: {} ms of CPU a message"),
+    ("load-reuse-ms", "smtp-source itself, connections reused: {} ms of CPU a message"),
 )
 
 

@@ -22,7 +22,9 @@ DURABILITY = "before the 250: nothing; before it forgets it: fsync of the Maildi
 
 _PACKAGES = ["opensmtpd", "libevent-2.1-7", "libdb5.3"]
 
+# a session may send 100 messages by default, then it gets a 452, which ends the load
 _CONFIG = """\
+smtp limit max-mails 10000
 listen on 127.0.0.1 port {port}
 action "mailbox" maildir "{maildir}"
 action "smarthost" relay host smtp://127.0.0.1:{sink_port}
