@@ -7,6 +7,7 @@ same, for only there may the client be told.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance import intake
 from appliance.errors import MailError
@@ -17,13 +18,16 @@ from appliance.state import State
 Answer = asyncio.Future[bytes] | asyncio.Task[str]
 
 
+@dataclass(frozen=True, slots=True)
 class Door:
-    """The way to the queue that all sessions share."""
+    """The way to the queue that all sessions share.
 
-    def __init__(self, state: State, shared: intake.Intake, hello: bytes) -> None:
-        self.state = state
-        self.shared = shared
-        self.hello = hello
+    shared: the connection for all small messages; hello: opens one more for a large message.
+    """
+
+    state: State
+    shared: intake.Intake
+    hello: bytes
 
 
 class Arrival:

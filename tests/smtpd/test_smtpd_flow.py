@@ -74,6 +74,20 @@ def test_a_client_that_vanishes_before_the_answer_has_its_message_queued(smtpd):
     assert smtpd.wait_for("received")["message"] == "message1"
 
 
+def test_a_client_that_sends_byte_by_byte_is_understood(smtpd):
+    """How the network cuts a conversation changes nothing."""
+    wire = TO_DATA + b"..a\r\n.\r\nQUIT\r\n"
+    with smtpd.connect() as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in wire:
+            client.send(bytes([byte]))
+        codes = []
+        while line := client.line():
+            codes.append(line[:4])
+    assert codes == [b"220 ", b"250 ", *[b"250-"] * 4, b"250 ", b"250 ", b"250 ", b"354 ", b"250 ", b"221 "]
+    assert smtpd.queue.messages[0][2].endswith(b"\n.a\n")
+
+
 def test_the_queue_may_restart_between_messages(smtpd):
     """While the queue is away clients hear 451; when it is back mail flows without a restart of smtpd."""
     with smtpd.connect() as client:
