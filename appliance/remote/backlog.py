@@ -11,6 +11,7 @@ FIRST = 2  # connections to a hop that has accepted nothing yet; each accepted m
 MOST = 20  # connections to one hop
 STALLED = 1.0  # seconds without progress after which waiting mail no longer counts as in hand
 GIVE_UP = 30.0  # seconds without progress after which most of it goes back to the queue
+PAUSE = 30.0  # seconds without further connections after the hop refused one more
 KEPT = 10  # deliveries that wait on at a hop that makes no progress
 
 
@@ -33,6 +34,7 @@ class Backlog:
         self.opening = 0
         self.limit = FIRST
         self.progress = 0.0
+        self._full_until = 0.0
 
     @property
     def empty(self) -> bool:
@@ -57,8 +59,14 @@ class Backlog:
     def moved(self, now: float, *, accepted: bool) -> None:
         """The hop dealt with a message; if it accepted it, it bears one more connection."""
         self.progress = now
-        if accepted and self.limit < MOST:
+        if accepted and self.limit < MOST and now >= self._full_until:
             self.limit += 1
+
+    def full(self, now: float) -> None:
+        """The hop refused a connection: those that are open, if any, must do for a while."""
+        self.limit = max(1, len(self.sessions))
+        if self.sessions:
+            self._full_until = now + PAUSE
 
     def parked(self, now: float) -> int:
         """Deliveries that wait for a hop that does not move."""

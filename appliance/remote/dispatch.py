@@ -49,7 +49,7 @@ class Dispatch:
         self._connections = 0  # open or on their way
         self._silent = Silent()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._warned: set[bytes] = set()
+        self._warned = False  # of a route that is not served, once for each generation
         self.follow(settings, resolver)
 
     def follow(self, settings: Settings, resolver: Resolver) -> None:
@@ -57,7 +57,7 @@ class Dispatch:
         self.settings = settings
         self._resolver = resolver
         self._own = Own(frozenset({settings.me, settings.helo.lower()}), settings.own)
-        self._warned.clear()
+        self._warned = False
         self._share_out()
 
     @property
@@ -74,9 +74,9 @@ class Dispatch:
         try:
             hop = self.settings.routes.next_hop(delivery.destination)
         except SecureRoute as error:
-            if delivery.destination not in self._warned:
-                self._warned.add(delivery.destination)
-                log.warning(f"mail for {delivery.destination!r} waits: {error.text}")
+            if not self._warned:
+                self._warned = True
+                log.warning(f"mail for {delivery.destination.decode('ascii', 'replace')} waits: {error.text}")
             self._answer(delivery, reports.failure(error))
             return
         key = (self.settings.name, hop)
@@ -253,7 +253,7 @@ class Dispatch:
         return (session, None) if failure is None else (None, failure)
 
     def _failed(self, backlog: Backlog, failure: Report) -> None:
-        backlog.limit = max(1, len(backlog.sessions))
+        backlog.full(self._loop.time())
         if backlog.sessions or backlog.opening:
             return  # those that are open serve what waits
         waiting, count = backlog.waiting, len(backlog.waiting)

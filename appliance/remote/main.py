@@ -7,9 +7,10 @@ from contextlib import suppress
 
 import uvloop
 
-from appliance import lease, log, sandbox
+from appliance import lease, log, message_id, sandbox
 from appliance.control import Control
 from appliance.dns import Resolver
+from appliance.errors import Result
 from appliance.lease import Delivery, Report
 from appliance.remote import content
 from appliance.remote.content import Content
@@ -81,7 +82,7 @@ class Remote:
         await asyncio.sleep(0.01)  # connections say goodbye
 
     async def _connect(self) -> None:
-        worker = Worker(self._hello, self._remembered, self._dispatch.take, self._lost, time.time)
+        worker = Worker(self._hello, self._remembered, self._dispatch.take, self._lost)
         worker.concurrency = self._dispatch.settings.concurrency
         self._worker = worker
         try:
@@ -94,8 +95,16 @@ class Remote:
         self._dispatch.forget()
 
     def _finish(self, delivery: Delivery, results: list[Report], peer: str) -> None:
+        done = [r for r, report in zip(delivery.recipients, results, strict=True) if report.result is Result.DONE]
+        if done:  # whether or not the queue can be told now
+            self._remembered.add(delivery.message, done)
+            name = message_id.text(delivery.message)
+            delay = time.time() - message_id.born(delivery.message)
+            text = next(report.text for report in results if report.result is Result.DONE).rstrip()
+            for recipient in done:
+                log.delivered(name, recipient, peer, delivery.attempt, delay, text)
         if self._worker is not None:
-            self._worker.finish(delivery, results, peer)
+            self._worker.finish(delivery, results)
 
     def _fetch(self, delivery: Delivery) -> "asyncio.Future[Content]":
         return self._loop.run_in_executor(None, content.large, self._state, self._hello, delivery.message)

@@ -177,11 +177,7 @@ class Session(asyncio.Protocol):
         for transaction in self._client.lost(cause):
             self._done(transaction)
         while self._hand:  # being fetched, not begun
-            delivery = self._hand.popleft()
-            if self.count:
-                self._owner.again(self, delivery)
-            else:
-                self._owner.finished(self, delivery, [self._dead(cause)] * len(delivery.recipients))
+            self._give_back(self._hand[0], cause)
         self._close_content()
         if not self.opened.done():
             self.opened.set_result(self._dead(cause))
@@ -224,7 +220,10 @@ class Session(asyncio.Protocol):
         try:
             body = await asyncio.shield(fetching)
             self._fd = body.fd
-            self._begin(delivery, body)
+            if self._client.room:
+                self._begin(delivery, body)
+            else:
+                self._give_back(delivery, "the connection came to its end")
         except asyncio.CancelledError:
             fetching.add_done_callback(_discard)
             raise
@@ -236,6 +235,15 @@ class Session(asyncio.Protocol):
         self._task = None
         self._restart_clock()
         self.advance()
+
+    def _give_back(self, delivery: Delivery, cause: str) -> None:
+        """A delivery that was never begun: for another connection, if this one was any good."""
+        self._hand.remove(delivery)
+        self._close_content()
+        if self.count:
+            self._owner.again(self, delivery)
+        else:
+            self._owner.finished(self, delivery, [self._dead(cause)] * len(delivery.recipients))
 
     async def _stream(self) -> None:
         assert self._transport is not None

@@ -1,6 +1,7 @@
 """The control files that remote obeys, read once for each generation."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.control import Generation
@@ -12,7 +13,7 @@ class Settings:
     """What one generation asks of remote.
 
     helo         the name we give ourselves
-    concurrency  connections at most, in all; 0 holds the mail
+    concurrency  connections at most: this process's share of concurrencyremote; 0 holds the mail
     connect      seconds for a connection to come about
     answer       seconds for each answer at most; RFC 5321 section 4.5.3.2's own limits hold too
     resolvers    name servers to ask instead of those in resolv.conf
@@ -37,13 +38,19 @@ class Settings:
             name=generation.name,
             helo=generation.line("helohost", me),
             me=me.lower(),
-            concurrency=generation.integer("concurrencyremote", 20),
+            concurrency=_share(generation.integer("concurrencyremote", 20), generation.mapping("processes")),
             connect=max(1, generation.integer("timeoutconnect", 60)),
             answer=max(1, generation.integer("timeoutremote", 1200)),
             routes=Routes(generation.mapping("smtproutes"), frozenset(generation.mapping("routesecurity"))),
             resolvers=tuple(map(_endpoint, generation.lines("resolvers") or ())),
             own=frozenset(_endpoint(value)[0] for value in generation.mapping("listen").values()),
         )
+
+
+def _share(concurrency: int, processes: Mapping[bytes, bytes]) -> int:
+    """What one of several remote programs may have, rounded up."""
+    asked = processes.get(b"remote", b"1")
+    return -(-concurrency // max(1, int(asked) if asked.isdigit() else 1))
 
 
 def _endpoint(text: bytes) -> tuple[str, int]:

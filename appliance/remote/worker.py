@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from appliance import lease, log, message_id, netstring
-from appliance.errors import Result
+from appliance import lease, log, netstring
 from appliance.lease import Delivery, Report
 from appliance.remote.remembered import Remembered
 
@@ -31,7 +30,6 @@ class Worker(asyncio.Protocol):
         remembered: Remembered,
         take: Callable[[Delivery], None],
         lost: Callable[[], None],
-        clock: Callable[[], float],
     ) -> None:
         self.concurrency = 0
         self.parked = 0
@@ -39,7 +37,6 @@ class Worker(asyncio.Protocol):
         self._remembered = remembered
         self._take = take
         self._lost = lost
-        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._decoder = netstring.Decoder(lease.FRAME)
@@ -69,26 +66,18 @@ class Worker(asyncio.Protocol):
             if delivery.recipients:
                 self._take(delivery)
             else:
-                self.finish(delivery, [], "")
+                self.finish(delivery, [])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # whatever it was, leases are void
         self._transport = None
         self._held.clear()
         self._lost()
 
-    def finish(self, delivery: Delivery, results: list[Report], peer: str) -> None:
-        """Log what was delivered, and report."""
-        done = [r for r, report in zip(delivery.recipients, results, strict=True) if report.result is Result.DONE]
-        if done:
-            self._remembered.add(delivery.message, done)
-            name = message_id.text(delivery.message)
-            delay = self._clock() - message_id.born(delivery.message)
-            text = next(report.text for report in results if report.result is Result.DONE).rstrip()
-            for recipient in done:
-                log.delivered(name, recipient, peer, delivery.attempt, delay, text)
+    def finish(self, delivery: Delivery, results: list[Report]) -> None:
+        """Report a delivery, if its lease still holds."""
         held, recipients = self._held.get(delivery.id, (None, ()))
         if held is not delivery:
-            return  # its lease is void: the queue hands it out again, and is told then what we remember
+            return  # the queue hands it out again, and is told then what we remember
         del self._held[delivery.id]
         if recipients is not delivery.recipients:
             results = self._remembered.complete(delivery, results, recipients)

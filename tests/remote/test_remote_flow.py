@@ -116,6 +116,36 @@ def test_the_next_address_is_tried(tmp_path):
     on_uvloop(run())
 
 
+def test_a_hop_that_takes_two_connections_is_not_pressed_for_more(tmp_path):
+    """421 to a further connection is nobody's failure: all mail goes by the two that are open."""
+
+    async def run():
+        class Small(Peer):
+            open = 0
+
+            async def _talk(self, reader, writer):
+                self.open += 1
+                self.answers["greeting"] = b"220 hi" if self.open <= 2 else b"421 too many"
+                try:
+                    await super()._talk(reader, writer)
+                finally:
+                    self.open -= 1
+
+            async def _answer(self, writer, step, line):
+                await asyncio.sleep(0.002)
+                return await super()._answer(writer, step, line)
+
+        async with Small().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                await queue.give(*[delivery(n) for n in range(1, 151)])
+                assert set(await queue.results(*range(1, 151))) == {"K", " "}
+            assert len(peer.messages) == 150
+            assert len(peer.connections) < 8
+
+    on_uvloop(run())
+
+
 def test_a_report_that_was_lost_is_made_again(tmp_path):
     """If the queue dies before it keeps a report, the message is not sent twice."""
 
@@ -132,6 +162,32 @@ def test_a_report_that_was_lost_is_made_again(tmp_path):
                 await queue.give(delivery(2, b"a@x.example"))
                 assert await queue.results(1, 2) == "KK K"
             assert len(peer.messages) == 2
+
+    on_uvloop(run())
+
+
+def test_an_answer_to_a_dot_counts_although_the_queue_is_gone(tmp_path):
+    """The queue restarts while a peer thinks about a message: it is not sent again."""
+
+    async def run():
+        class Slow(Peer):
+            async def _answer(self, writer, step, line):
+                await asyncio.sleep(0.2 if step == "DOT" else 0)
+                return await super()._answer(writer, step, line)
+
+        async with Slow().serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                await queue.give(delivery(1))
+                await peer.heard(b"DATA")
+                await asyncio.sleep(0.05)
+                await queue.stop()
+                await asyncio.sleep(0.3)
+                await queue.start()
+                await queue.give(delivery(1))
+                assert await queue.results(1) == "K"
+                assert b"report of it was lost" in queue.reports[1][0].text
+            assert len(peer.messages) == 1
 
     on_uvloop(run())
 

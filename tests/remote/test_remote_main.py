@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 
+from name_server import NameServer
 from remote_parts import Peer, Queue, activate, delivery, make_state, on_uvloop
 
 PROGRAM = "import sys, pathlib; from appliance.state import State; from appliance.remote.main import main; "
@@ -45,6 +46,28 @@ def test_the_program_delivers_and_stops(tmp_path):
             assert [line["event"] for line in lines if line["event"] not in ("delivered", "warning")] == [
                 *("started", "stopping", "stopped"),
             ]
+
+    on_uvloop(run())
+
+
+def test_a_locked_in_program_asks_dns(tmp_path):
+    """The name servers in control/resolvers find the relay, from within the sandbox."""
+
+    async def run():
+        records = {("relay.example", "A"): ["127.0.0.1"]}
+        async with Peer().serving() as peer, NameServer(records).serving() as server:
+            state = make_state(tmp_path, smtproutes=f":relay.example:{peer.port}", resolvers=f"127.0.0.1:{server.port}")
+            queue = Queue(state)
+            await queue.start()
+            process = await start(state)
+            await queue.give(delivery(1))
+            assert await queue.results(1) == "K"
+            process.send_signal(signal.SIGTERM)
+            lines = await finish(process)
+            await queue.stop()
+            (delivered,) = [line for line in lines if line["event"] == "delivered"]
+            assert delivered["to"] == f"relay.example[127.0.0.1]:{peer.port}"
+            assert sorted(server.asked) == ["relay.example A", "relay.example AAAA"]
 
     on_uvloop(run())
 
