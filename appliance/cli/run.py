@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     log.setup("supervise")
     signal.signal(signal.SIGTERM, _end)  # process 1 has no default action
+    os.umask(0o077)  # mail and its settings are nobody else's business
     config = Path(os.path.abspath(args.config))  # its links stay links: they are watched
     state = State(args.state.resolve())
     try:

@@ -21,6 +21,8 @@ from appliance.supervise.programs import PROGRAMS, Program
 
 PATIENCE = 3.0  # seconds in which the programs of a supervisor that was just killed are gone
 
+FILES = 65536  # open files of a program: more than its sessions will ever need
+
 
 class AlreadyRunning(Exception):
     """Another supervisor has this state folder."""
@@ -57,9 +59,9 @@ def preload(programs: Iterable[Program] = PROGRAMS) -> None:
 
     A module that can't be imported is left to its program, which says why when it starts.
     """
-    for program in programs:
+    for module in ("appliance.supervise.daemon", *(program.module for program in programs)):
         with contextlib.suppress(Exception):
-            importlib.import_module(program.module)
+            importlib.import_module(module)
 
 
 def supervise(state: State, lock: int, programs: Iterable[Program] = PROGRAMS) -> int:
@@ -67,7 +69,6 @@ def supervise(state: State, lock: int, programs: Iterable[Program] = PROGRAMS) -
     from appliance.supervise.daemon import Options, Tree  # noqa: PLC0415  # heavy: not for `health` and tests
 
     log.setup("supervise")
-    os.umask(0o077)
     _raise_file_limit()
     _make_fresh(state)
     tree = Tree(Options(state, lock), programs)
@@ -89,10 +90,12 @@ def _make_fresh(state: State) -> None:
 
 
 def _raise_file_limit() -> None:
-    """As many sessions as the hard limit allows; one that may not be raised is as good as it gets."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """As many sessions as we may have; a limit that can't be raised is as good as it gets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def yaml_link(state: State) -> Path:
