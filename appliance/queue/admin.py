@@ -54,10 +54,10 @@ class Admin(Visitor):
                     await verb(self, request)
                 except (OSError, ValueError) as error:
                     self._answer({"error": str(error)})
-            self.transport.write(netstring.encode(b""))
+            self.write(netstring.encode(b""))
 
     def _answer(self, item: dict[str, Any]) -> None:
-        self.transport.write(netstring.encode(json.dumps(item).encode()))
+        self.write(netstring.encode(json.dumps(item).encode()))
 
     async def _read(self, ask: Callable[[], Any]) -> Any:
         """A question to the store, in turn with the commits."""

@@ -49,7 +49,8 @@ class Bodies:
 
     def remove(self, message: int) -> None:
         """In the background, for a large file takes its time; at start orphans are removed anyway."""
-        self.pool.submit(self._unlink, message)
+        with suppress(RuntimeError):  # the queue is stopping: the next start removes it
+            self.pool.submit(self._unlink, message)
 
     def _unlink(self, message: int) -> None:
         with suppress(OSError):

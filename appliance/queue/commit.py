@@ -105,7 +105,7 @@ class Writer:
         if errors is None:
             self._begin()  # the disk works while we tell people
             for item in items:
-                item.done(None)
+                _tell(item, None)
         else:
             log.trouble(
                 "queue: a commit failed; requests are answered 451, reports are kept", next(filter(None, errors), "?")
@@ -115,7 +115,7 @@ class Writer:
                 if item.keep and isinstance(error, Unavailable):
                     kept.append(item)
                 else:
-                    item.done(error)
+                    _tell(item, error)
             if kept:
                 self._pending = kept + self._pending
                 self._scheduled = True
@@ -143,9 +143,16 @@ class Writer:
     def _tidy(self, idle: bool) -> None:
         try:
             self._store.tidy(idle)
-        except Unavailable as error:
+        except Exception as error:  # noqa: BLE001  # housekeeping must not end the one thread that writes
             with suppress(RuntimeError):  # the loop has ended
                 self._post(log.trouble, "queue: checkpoint failed, it is tried again later", error)
+
+
+def _tell(item: Item, error: Exception | None) -> None:
+    try:
+        item.done(error)
+    except Exception as defect:  # noqa: BLE001  # the others of this commit must be told all the same
+        log.trouble("queue: a defect after a commit; what was committed is safe", repr(defect))
 
 
 def write(store: Store, items: Sequence[Item]) -> Sequence[Exception | None] | None:

@@ -55,6 +55,16 @@ class Visitor(asyncio.Protocol):
         log.warning(f"queue: {self._guard.name} door: {self.role or 'a stranger'}: connection closed: {why}")
         self.transport.abort()
 
+    def write(self, data: bytes) -> None:
+        """To a peer that may be gone: then nobody is there to hear it."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def resume(self) -> None:
+        """Read on, if there is still somebody to read from."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # why does not matter
         self._present.discard(self)
         if self._timer is not None:

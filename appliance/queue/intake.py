@@ -6,6 +6,7 @@ import os
 from appliance import envelope, intake, log, safeio
 from appliance.door import Guard
 from appliance.queue.door import Outbox, Visitor
+from appliance.queue.items import LATER
 from appliance.queue.service import Service
 from appliance.queue.store import Change
 
@@ -31,7 +32,7 @@ class Intake(Visitor):
         return self._chunks is not None
 
     def entered(self) -> None:
-        self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.transport.write)
+        self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.write)
 
     def frames(self, frames: list[bytes]) -> None:
         for frame in frames:
@@ -53,7 +54,11 @@ class Intake(Visitor):
             return
         if len(frame) - start > intake.INLINE:
             raise ValueError("a large message in one frame")
-        self._service.accept(self.role, letter, frame[start:], self._outbox.add)
+        try:
+            self._service.accept(self.role, letter, frame[start:], self._outbox.add)
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary, and no other request's fault (guarantee 9)
+            log.trouble("queue: a request can't be taken, its sender is asked to try again", repr(error))
+            self._service.refuse(self._outbox.add, LATER)
 
     # -- a large message ----------------------------------------------------------------
 
@@ -95,10 +100,10 @@ class Intake(Visitor):
                 await loop.run_in_executor(bodies.pool, os.close, fd)
             if kept and size is not None:
                 service.accept_body(self.role, letter, number, ways, size + len(first), self._outbox.add)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
             kept = False
-            log.trouble("queue: a large message can't be written, the sender is asked to try again", error)
-            self._end(b"Zthe queue can't write now")
+            log.trouble("queue: a large message can't be written, its sender is asked to try again", error)
+            self._end(LATER)
         finally:
             Intake.large -= 1
             if not kept:
@@ -111,7 +116,7 @@ class Intake(Visitor):
             some = [await chunks.get()]
             while not chunks.empty():
                 some.append(chunks.get_nowait())
-            self.transport.resume_reading()
+            self.resume()
             if some[-1] is None:  # the connection is gone, and so is the message
                 return None
             ended = b"" in some
@@ -127,8 +132,7 @@ class Intake(Visitor):
     def _end(self, text: bytes) -> None:
         """Answer and close; what still comes is not read."""
         self._outbox.add(text)
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self.transport.close)
+        asyncio.get_running_loop().call_soon(self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -146,4 +150,4 @@ class Resuming:
         self._visitor = visitor
 
     def done(self, error: Exception | None) -> None:  # noqa: ARG002  # nothing was written
-        self._visitor.transport.resume_reading()
+        self._visitor.resume()

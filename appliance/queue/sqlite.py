@@ -88,6 +88,8 @@ class SqliteStore:
     def commit(self, changes: Sequence[Change]) -> None:
         run = self._cursor.execute
         with self._disk_errors():
+            if self._connection.in_transaction:  # a roll-back failed with the disk
+                run("ROLLBACK")
             run("BEGIN IMMEDIATE")
             try:
                 self._apply(changes)

@@ -45,9 +45,12 @@ class WorkerDoor(Visitor):
 
     def _credit(self, count: int) -> None:
         if self.worker is None:
-            self.worker = Worker(self.transport.writelines)
+            self.worker = Worker(self._send)
             self._channel.workers.append(self.worker)
         self.worker.credit = min(MOST, self.worker.credit + max(0, count))
+
+    def _send(self, frames: list[bytes]) -> None:
+        self.write(b"".join(frames))  # what a worker that is gone does not get returns with its leases
 
     def _report(self, frame: bytes) -> None:
         number, reports = lease.decode_report(frame)
