@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from containers import ROOT, Container, need_podman
@@ -30,7 +31,7 @@ def container(podman_works: None, tmp_path: Path) -> Iterator[Callable[..., Cont
     """Make containers; they and their volumes are removed at the end."""
     made: list[Container] = []
 
-    def make(**settings: str) -> Container:
+    def make(**settings: Any) -> Container:
         made.append(Container(tmp_path / f"container{len(made)}", **settings))
         return made[-1]
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,8 @@ def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def greets(port: int) -> bool:
@@ -143,7 +145,7 @@ class Container:
         """Run a command inside."""
         return podman("exec", self.name, *command)
 
-    def python(self, code: str) -> object:
+    def python(self, code: str) -> Any:
         """Evaluate an expression with the Python inside."""
         return json.loads(self.run("python3", "-c", f"import json, os; print(json.dumps({code}))"))
 
@@ -177,14 +179,12 @@ class Container:
             session.mail("sender@client.example")
             return session.rcpt(recipient)[0] == 250
 
-    def mailbox(self, name: str) -> list[str]:
+    def mailbox(self, name: str) -> Any:
         """The messages in a mailbox, read from the volume by the Python inside."""
         folder = f"/var/lib/paperpath/mail/{self.domain}/{name}/Maildir/new"
-        found = self.python(
+        return self.python(
             f"[open('{folder}/'+n).read() for n in sorted(os.listdir('{folder}'))] if os.path.isdir('{folder}') else []"
         )
-        assert isinstance(found, list)
-        return found
 
     def queue(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.run("paperpath", "queue", "list", "--json").splitlines()]
