@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -67,6 +68,8 @@ def _bring_into_force(config: Path, state: State) -> int:
         status = NOT
         try:
             status = _apply(config, state)
+        except Exception:  # noqa: BLE001  # this is the process's last frame: nothing else would report it
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)

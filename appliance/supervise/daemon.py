@@ -119,6 +119,7 @@ class Tree(Supervisor):  # type: ignore[misc]  # supervisor has no types
         self._programs = tuple(programs)
         self._control = Control(options.state)
         self._followed: Generation | None = None
+        self._readable = True
         self._follow()
 
     def work(self) -> None:
@@ -174,9 +175,11 @@ class Tree(Supervisor):  # type: ignore[misc]  # supervisor has no types
                 return
             wanted = processes(generation, self._programs)
         except OSError as cause:
-            log.trouble("the active generation can't be read; the programs go on as they are", cause)
+            if self._readable:  # once, not once a second
+                log.trouble("the active generation can't be read; the programs go on as they are", cause)
+            self._readable = False
             return
-        self._followed = generation
+        self._followed, self._readable = generation, True
         self.options.process_group_configs = [Single(self.options, process) for process in wanted]
 
     def _settle(self) -> None:

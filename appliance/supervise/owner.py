@@ -30,7 +30,7 @@ def settle(state: Path, config: Path, *, allow_root: bool) -> None:
     if os.geteuid() != 0:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         return
-    fresh = not state.exists() or not any(state.iterdir())
+    fresh = not state.exists() or all(entry.name == "lost+found" for entry in state.iterdir())
     uid, gid = _owner(state, fresh=fresh)
     obstacle = f"{state} belongs to root" if uid == 0 else _obstacle(uid, gid, state, config)
     if obstacle and (uid == 0 or fresh) and allow_root:

@@ -17,7 +17,9 @@ from appliance.supervise import child
 from appliance.supervise.programs import Process
 
 STEADY = 1  # seconds after which a start counts as good
-PAUSES = (0, 0, 1, 2, 4, 8, 10)  # seconds before the next start, by how often it ended sooner than that
+# Seconds before the next start, by how often a program ended sooner than that.  None is longer than its place in
+# the row: supervisord would think that the clock was set back, and shorten it.
+PAUSES = (0, 0, 1, 1, 2, 3, 4, 6, 8, 9, 10)
 STOP_WITHIN = 9  # seconds a stage has before it is killed: three stages fit into the 30 that Kubernetes gives
 
 
