@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import FrameType
 from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -40,6 +41,13 @@ def _private_view(overlays: list[tuple[str, str]], binds: list[tuple[str, str]])
         _mount(folder, target, "", _MS_BIND, "")
 
 
+def _end_children(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
+    """The benchmark is gone, or gave up: end what it started, adopted daemons too."""
+    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
+        for pid in children.read().split():
+            os.kill(int(pid), signal.SIGTERM)
+
+
 def main(orders: dict[str, Any]) -> int:
     """Start the command and stay until no process of it is left."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -52,8 +60,8 @@ def main(orders: dict[str, Any]) -> int:
         os.dup2(log.fileno(), 2)  # where it also says why a namespace can't be had
     _private_view(orders["overlays"], orders["binds"])
     environment = {**os.environ, **orders["environment"]}
-    child = subprocess.Popen(orders["command"], cwd=orders["folder"], env=environment, stdin=subprocess.DEVNULL)
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    subprocess.Popen(orders["command"], cwd=orders["folder"], env=environment, stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, _end_children)
     while True:
         try:
             os.wait()

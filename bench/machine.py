@@ -93,7 +93,7 @@ def _serve_bare(listener: socket.socket) -> None:
         asyncio.run(serve())
 
 
-def limits(folder: Path, port: int, messages: int) -> Raw:
+def limits(folder: Path, port: int, messages: int = 2000) -> Raw:
     """Messages/s of the load against smtp-sink and against one bare asyncio process, and the load's own CPU time."""
     with Sink(port, folder):
         time.sleep(0.3)

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -99,7 +100,7 @@ class Benchmark:
 
     def measure_machine(self) -> None:
         self.raw["machine"] = machine.facts(self._folder)
-        self.raw["limits"] = machine.limits(self._folder, self._ports.take(), self._settings.messages)
+        self.raw["limits"] = machine.limits(self._folder, self._ports.take())
 
     def measure(self) -> None:
         """Rounds as the budget allows: each cell of each contestant once a round, contestants in turn."""
@@ -191,6 +192,7 @@ def name_server_if_root() -> AbstractContextManager[object]:
 def main() -> int:
     """Measure, or read an earlier run; show the table, and put it into the document if told to."""
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts smtp-source and the servers, and users have no path
     raw: Raw = json.loads(args.table.read_text()) if args.table else _measured(args)
     text = table.render(raw)

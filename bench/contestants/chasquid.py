@@ -7,7 +7,7 @@ from bench.peers import MAILBOX_UID, NotAvailable, give, need_root, package_vers
 
 TITLE = "chasquid"
 SESSIONS = 20
-SHARE = 0.5
+SHARE = 0.25
 RELAY_BY_ALIAS = True
 DURABILITY = "before the 250: nothing (since 1.17 it syncs its queue file); before it forgets it: maildrop's fsync of the Maildir file"
 
