@@ -6,7 +6,7 @@ all else temporary; so is everything that is not a reply.
 
 from appliance.errors import MailError, Permanent, Result
 from appliance.lease import Delivery, Report
-from appliance.remote.client import Transaction
+from appliance.remote.transaction import Transaction
 from appliance.reply import Reply
 
 SAID = 5000  # bytes of the peer's text that are kept, as in qmail

@@ -12,9 +12,10 @@ from typing import Protocol, cast
 from appliance.errors import Result, Temporary, internal
 from appliance.lease import Delivery, Report
 from appliance.remote import content, reports
-from appliance.remote.client import Client, Phase, Step, Transaction
+from appliance.remote.client import Client, Phase, Step
 from appliance.remote.content import Content
 from appliance.remote.mx import Address
+from appliance.remote.transaction import Transaction
 
 # RFC 5321 section 4.5.3.2, seconds; control/timeoutremote shortens them
 LIMITS = {
@@ -86,11 +87,6 @@ class Session(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether a delivery is in hand."""
         return bool(self._hand)
-
-    @property
-    def ready(self) -> bool:
-        """Whether mail can be taken at once."""
-        return self._task is None and self._client.room
 
     def advance(self) -> None:
         """Begin what there is room for, send what is to be sent."""
@@ -204,8 +200,8 @@ class Session(asyncio.Protocol):
 
     def _done(self, transaction: Transaction) -> None:
         delivery = self._hand.popleft()
-        if transaction.body is None:
-            self._close_content()
+        if transaction.body is None and not transaction.dot_sent:
+            self._close_content()  # else it may be the next one's already
         if self.count and (transaction.mail is None or 400 <= transaction.mail.code < 500):
             # perhaps it has only had enough of this connection; a fresh one will tell
             self._client.phase = Phase.ENDING
@@ -261,6 +257,7 @@ class Session(asyncio.Protocol):
             self.abort(f"the content can't be read: {error}")
             return
         self._task = None
+        self._close_content()
         if self._client.stream is not None:  # else the peer has answered in the middle of it
             self._client.streamed()
         self.advance()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from appliance.remote.client import Client, Phase, Transaction
+from appliance.remote.client import Client, Phase
 from appliance.remote.reports import reports
+from appliance.remote.transaction import Transaction
 
 ESMTP = b"250-peer\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
 ONE = b"MAIL FROM:<s@x>\r\nRCPT TO:<r@y>\r\nDATA\r\n"

@@ -246,56 +246,6 @@ def test_a_route_with_tls_defers_its_mail(tmp_path):
     on_uvloop(run())
 
 
-@pytest.mark.parametrize("ehlo", [b"250-peer\r\n250 PIPELINING", b"250 peer"])
-def test_a_large_message_is_streamed(tmp_path, ehlo):
-    """Its content comes as a descriptor and arrives byte for byte, between small ones."""
-    body = tmp_path / "body"
-    line = b".a line with a dot at its start, and so on and on\n"
-    body.write_bytes(line * 20_000)
-
-    async def run():
-        async with Peer(EHLO=ehlo).serving() as peer:
-            state = make_state(tmp_path, smtproutes=f":{peer.route}", concurrencyremote="1", timeoutremote="10")
-            async with relaying(state) as queue:
-                large = delivery(2, content=None, size=len(line) * 20_000)
-                queue.bodies[large.message] = body
-                await queue.give(delivery(1), large, delivery(3), delivery(4, content=None))
-                assert await queue.results(1, 2, 3) == "K K K"
-                assert await queue.results(4) == "Z"  # the queue has no content for it
-            assert sorted(map(len, peer.messages)) == [37, 37, 20_000 * (len(line) + 2)]
-            assert max(peer.messages, key=len) == (b"." + line[:-1] + b"\r\n") * 20_000
-
-    on_uvloop(run())
-
-
-def test_a_peer_that_drops_in_the_middle_of_a_large_message(tmp_path):
-    """No dot was sent: it has nothing, and there is no talk of a duplicate."""
-    body = tmp_path / "body"
-    body.write_bytes(b"x" * 79 + b"\n")
-    with body.open("ab") as file:
-        file.truncate(50_000_000)
-
-    async def run():
-        class Deaf(Peer):
-            async def _answer(self, writer, step, line):
-                answer = await super()._answer(writer, step, line)
-                if step == "DATA":
-                    raise ConnectionResetError
-                return answer
-
-        async with Deaf().serving() as peer:
-            peer.answers["EHLO"] = b"250 PIPELINING"
-            state = make_state(tmp_path, smtproutes=f":{peer.route}")
-            async with relaying(state) as queue:
-                large = delivery(1, content=None, size=50_000_000)
-                queue.bodies[large.message] = body
-                await queue.give(large)
-                assert await queue.results(1) == "Z"
-                assert b"duplicate" not in queue.reports[1][0].text
-
-    on_uvloop(run())
-
-
 def test_a_peer_that_drops_each_connection_at_once_is_not_asked_in_a_loop(tmp_path):
     """All that waits is deferred after one round."""
 
