@@ -1,0 +1,1 @@
+"""The commands of `paperpath`, one file each."""
