@@ -13,6 +13,7 @@ from appliance.queue.leases import NEAR, Channel, Held, Message
 from appliance.queue.store import DeliveryRow, Loaded, Store, recipients
 
 PAGE = 200  # rows read at a time
+DRAIN = 3 * NEAR  # rows of one destination read at a time: more than are in memory of it already
 LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
 RETRY = 5.0  # seconds after the disk refused to be read
 
@@ -49,6 +50,7 @@ class Feed:
         self._more = True  # something due may stand after the cursor
         self._behind: dict[bytes, None] = {}  # destinations passed over
         self._reading = False
+        self._draining = False  # the last read was one destination's
         self._back: float | None = None  # the earliest due that came to disk while we read
         self._timer: Any = None
         self._timer_due = 0.0
@@ -73,7 +75,10 @@ class Feed:
         channel = self._channel
         if self._reading or self._stopped or not (self._more or self._behind) or not channel.roomy():
             return
-        drained = next(filter(channel.sparse, self._behind), None)
+        drained = None
+        if not (self._more and self._draining):  # by turns: neither may starve the other
+            drained = next(filter(channel.sparse, self._behind), None)
+        self._draining = drained is not None
         if drained is not None:
             self._drain(drained)
         elif self._more:
@@ -83,7 +88,7 @@ class Feed:
         self._reading = True
         store, now = self._store, self._clock()
         self._reader.read(
-            lambda: store.due_to(destination, now, 2 * NEAR),  # more than is in memory of it already
+            lambda: store.due_to(destination, now, DRAIN),
             lambda rows, error: self._drained(destination, rows, error),
         )
 
@@ -123,11 +128,14 @@ class Feed:
             return
         rows, next_due = found
         wanted: list[DeliveryRow] = []
+        coming: dict[bytes, int] = {}
         for row in rows:
             if row.id not in self._channel.held:
-                if self._channel.crowded(row.destination):
+                count = coming.get(row.destination, 0)
+                if self._channel.crowded(row.destination, count):
                     self._behind[row.destination] = None
                 else:
+                    coming[row.destination] = count + 1
                     wanted.append(row)
         if rows:
             self._cursor = (rows[-1].due, rows[-1].id)
@@ -143,7 +151,7 @@ class Feed:
             return
         wanted = [row for row in rows if row.id not in self._channel.held]
         self._behind.pop(destination, None)
-        if len(wanted) > NEAR // 2:
+        if len(wanted) > NEAR // 2 or len(rows) == DRAIN:
             wanted = wanted[: NEAR // 2]
             self._behind[destination] = None  # at the end of the line
         self._load(wanted)

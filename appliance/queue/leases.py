@@ -12,8 +12,11 @@ from appliance.queue.store import LOCAL, DeliveryRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
-CAP = 100  # leases of one remote destination at a time: a host that hangs must not hold all workers
-NEAR = 2 * CAP  # deliveries of one remote destination in memory
+CAP = (
+    100  # leases of one remote destination, or half of what the workers take: a host that hangs must not hold them all
+)
+NEAR = 400  # weight of one remote destination in memory, once memory is half full
+WEIGHT = 8192  # bytes of content that weigh as much as one delivery more
 RUN = 20  # deliveries to one destination before another one's turn
 RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
 
@@ -85,12 +88,11 @@ class Channel:
         self.held: dict[int, Held] = {}
         self.bytes = 0
         self.workers: list[Worker] = []
-        self._cap = CAP if number != LOCAL else HELD
         self._near = NEAR if number != LOCAL else HELD
         self._ready: dict[bytes, deque[Held]] = {}  # by destination
         self._turn: deque[bytes] = deque()  # destinations with something ready, each once
         self._out: dict[bytes, int] = {}  # leases and reports under way, by destination
-        self._here: dict[bytes, int] = {}  # deliveries in memory, by destination
+        self._here: dict[bytes, int] = {}  # weight of those in memory, by destination
 
     # -- what is in memory --------------------------------------------------------------
 
@@ -102,9 +104,12 @@ class Channel:
         """Enough has gone that reading back is worth while."""
         return len(self.held) < HELD * 3 // 4 and self.bytes < BYTES * 3 // 4
 
-    def crowded(self, destination: bytes) -> bool:
-        """The destination has as much in memory as it may."""
-        return self._here.get(destination, 0) >= self._near
+    def _half_empty(self) -> bool:
+        return len(self.held) <= HELD // 2 and self.bytes <= BYTES // 2
+
+    def crowded(self, destination: bytes, coming: int = 0) -> bool:
+        """The destination has as much in memory as it may, with those on their way."""
+        return self._here.get(destination, 0) + coming >= self._near and not self._half_empty()
 
     def sparse(self, destination: bytes) -> bool:
         """More of this destination is worth reading back."""
@@ -113,20 +118,22 @@ class Channel:
     def take(self, delivery: Held) -> None:
         """Keep a delivery in memory, ready to go."""
         self.held[delivery.id] = delivery
-        self._here[delivery.destination] = self._here.get(delivery.destination, 0) + 1
         message = delivery.message
+        size = len(message.content or b"")
+        self._here[delivery.destination] = self._here.get(delivery.destination, 0) + 1 + size // WEIGHT
         message.held += 1
-        self.bytes += len(message.content or b"")
+        self.bytes += size
         self._make_ready(delivery)
 
     def release(self, delivery: Held) -> None:
         """Forget a delivery whose report is committed."""
         del self.held[delivery.id]
         destination, message = delivery.destination, delivery.message
-        _decrement(self._here, destination)
+        size = len(message.content or b"")
+        _decrement(self._here, destination, 1 + size // WEIGHT)
         _decrement(self._out, destination)
         message.held -= 1
-        self.bytes -= len(message.content or b"")
+        self.bytes -= size
 
     def _make_ready(self, delivery: Held, *, first: bool = False) -> None:
         waiting = self._ready.get(delivery.destination)
@@ -164,13 +171,16 @@ class Channel:
         """Hand out what is ready, as far as workers have credit; one write for each worker."""
         if self.hold or not self._turn:
             return
+        cap = HELD  # a host that hangs must not hold all workers: half of them at most
+        if self.number != LOCAL:
+            cap = (1 + sum(worker.credit + len(worker.leased) for worker in self.workers)) // 2
         hungry = [worker for worker in self.workers if worker.credit > 0]
         frames: dict[Worker, list[bytes]] = {}
         capped: list[bytes] = []
         while self._turn and hungry:
             destination = self._turn.popleft()
             waiting = self._ready[destination]
-            room = self._cap - self._out.get(destination, 0)
+            room = cap - self._out.get(destination, 0)
             if room <= 0:
                 capped.append(destination)
                 continue
@@ -215,8 +225,8 @@ def _hand_out(delivery: Held, worker: Worker, now: float) -> bytes:
     )
 
 
-def _decrement(counts: dict[bytes, int], key: bytes) -> None:
-    count = counts.get(key, 0) - 1
+def _decrement(counts: dict[bytes, int], key: bytes, by: int = 1) -> None:
+    count = counts.get(key, 0) - by
     if count > 0:
         counts[key] = count
     else:

@@ -28,7 +28,7 @@ def make_state(root, **control):
     for name, text in files.items():
         (folder / name).write_text(text + "\n")
     if not state.generation.is_symlink():
-        state.generation.symlink_to("generations/first")
+        state.generation.symlink_to("first")
     state.bodies.mkdir(parents=True)
     return state
 

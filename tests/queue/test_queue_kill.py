@@ -10,7 +10,9 @@ from appliance import intake, lease
 from appliance.errors import Result
 
 DONE = [lease.Report(Result.DONE)]
-REQUEST = intake.request(b"bob@elsewhere.example", [b"alice@example.org", b"x@remote.example"], b"Subject: x\n\n" + b"x" * 3000)
+REQUEST = intake.request(
+    b"bob@elsewhere.example", [b"alice@example.org", b"x@remote.example"], b"Subject: x\n\n" + b"x" * 3000
+)
 ROUNDS = 6
 
 
