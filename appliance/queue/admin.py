@@ -84,7 +84,7 @@ class Admin(Visitor):
         while True:
             page = await self._read(lambda: self._store.listing(after, PAGE))  # noqa: B023  # awaited before it changes
             for item in page:
-                self._answer(listed(item, self._service.clock()))
+                self._answer(listed(item, self._service.clock(), self._service.routes.public))
             if len(page) < PAGE or self.transport.is_closing():
                 return
             after = page[-1].message.id
@@ -95,7 +95,9 @@ class Admin(Visitor):
         found = await self._read(lambda: self._store.show(number))
         if found is not None:
             item, content, failures = found
-            self._answer(shown(item, content or self._service.bodies.header(number), failures, self._service.clock()))
+            service = self._service
+            content = content or service.bodies.header(number)
+            self._answer(shown(item, content, failures, service.clock(), service.routes.public))
 
 
 _VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show}  # noqa: SLF001  # a table of its own verbs

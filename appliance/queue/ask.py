@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from appliance import door, message_id, netstring
+from appliance.control import Control
 from appliance.queue.body import Bodies
-from appliance.queue.look import PAGE, listed, shown
+from appliance.queue.look import PAGE, Public, listed, shown
 from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import Store
+from appliance.route import Routes
 from appliance.state import State
 
 TIMEOUT = 60.0
@@ -67,22 +69,30 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]
     except OSError as error:
         raise NoAnswer(f"the queue's door does not answer, and its file can't be read: {error}") from error
     bodies = Bodies(state.bodies)
+    public = _public(state)
     try:
         if request["do"] == "list":
-            yield from _list(store)
+            yield from _list(store, public)
             return
         found = store.show(message_id.parse(request["id"]))
         if found is not None:
             item, content, failures = found
-            yield shown(item, content or bodies.header(item.message.id), failures, time.time())
+            yield shown(item, content or bodies.header(item.message.id), failures, time.time(), public)
     finally:
         store.close()
         bodies.close()
 
 
-def _list(store: Store) -> Iterator[dict[str, Any]]:
+def _public(state: State) -> Public:
+    try:
+        return Routes.of(Control(state).current()).public
+    except (OSError, LookupError):  # no configuration: the addresses as they are kept
+        return bytes
+
+
+def _list(store: Store, public: Public) -> Iterator[dict[str, Any]]:
     after = 0
     while page := store.listing(after, PAGE):
         for item in page:
-            yield listed(item, time.time())
+            yield listed(item, time.time(), public)
         after = page[-1].message.id

@@ -154,13 +154,14 @@ class Reporting:
                 service.bodies.remove(message.id)
 
     def _log(self, outcome: Outcome) -> None:
+        public = self._service.routes.public  # the address as the sender wrote it
         name, attempt = self._delivery.message.name, self._delivery.attempts
         for recipient, text in outcome.failed:
-            log.failed(name, recipient, attempt, text)
+            log.failed(name, public(recipient), attempt, text)
         if outcome.deferred:
             again = timestamp(self._delivery.due)
             for recipient, text in outcome.deferred:
-                log.deferred(name, recipient, attempt, text, again)
+                log.deferred(name, public(recipient), attempt, text, again)
 
     def _send_bounce(self, name: str) -> None:
         if self._bounce is None:

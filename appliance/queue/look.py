@@ -1,5 +1,6 @@
 """The queue as people and scripts see it: rows as JSON objects.  Pure."""
 
+from collections.abc import Callable
 from typing import Any
 
 from appliance import message_id
@@ -10,8 +11,10 @@ from appliance.queue.store import CHANNELS, DeliveryRow, Listed, recipients
 PAGE = 500  # messages read at a time
 _HEADER = 64 * 1024
 
+Public = Callable[[bytes], bytes]  # a recipient as the world knows it
 
-def listed(item: Listed, now: float) -> dict[str, Any]:
+
+def listed(item: Listed, now: float, public: Public) -> dict[str, Any]:
     """A message in `paperpath queue list --json`."""
     message = item.message
     born = message_id.born(message.id)
@@ -22,14 +25,14 @@ def listed(item: Listed, now: float) -> dict[str, Any]:
         "size": message.size,
         "sender": _text(message.sender),
         "failures": item.failures,
-        "recipients": [entry for delivery in item.deliveries for entry in _entries(delivery)],
+        "recipients": [entry for delivery in item.deliveries for entry in _entries(delivery, public)],
     }
 
 
-def _entries(delivery: DeliveryRow) -> list[dict[str, Any]]:
+def _entries(delivery: DeliveryRow, public: Public) -> list[dict[str, Any]]:
     return [
         {
-            "address": _text(recipient),
+            "address": _text(public(recipient)),
             "channel": CHANNELS[delivery.channel],
             "attempts": delivery.attempts,
             "next": timestamp(delivery.due),
@@ -39,11 +42,11 @@ def _entries(delivery: DeliveryRow) -> list[dict[str, Any]]:
     ]
 
 
-def shown(item: Listed, content: bytes, failures: list[bytes], now: float) -> dict[str, Any]:
+def shown(item: Listed, content: bytes, failures: list[bytes], now: float, public: Public) -> dict[str, Any]:
     """A message in `paperpath queue show --json`."""
-    done = [_text(r) for delivery in item.deliveries for r in recipients(delivery.recipients)[1]]
+    done = [_text(public(r)) for delivery in item.deliveries for r in recipients(delivery.recipients)[1]]
     return {
-        **listed(item, now),
+        **listed(item, now, public),
         "done": done,
         "failed": [_text(text).strip() for text in failures],
         "header": _text(qsbmf.header(content)[:_HEADER]),

@@ -72,8 +72,8 @@ class Service:
     # -- configuration ------------------------------------------------------------------
 
     def _configure(self, generation: Generation) -> None:
-        self._sorter = Sorter(Routes.of(generation))
-        self._routes = Routes.of(generation)
+        self.routes = Routes.of(generation)
+        self._sorter = Sorter(self.routes)
         self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
         self.databytes = generation.integer("databytes", 0)
         for channel, name, default in zip(self.channels, CHANNELS, (10, 20), strict=True):
@@ -161,7 +161,7 @@ class Service:
             born = message_id.born(message.id)
             outcome = judge(delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime))
             item = Reporting(self, channel, delivery, Change(), outcome)
-            item.settle(schedule.next_attempt(born, delivery.started, channel.number), self._routes)
+            item.settle(schedule.next_attempt(born, delivery.started, channel.number), self.routes)
             if outcome.deferred:
                 self.submit(item)
                 return
