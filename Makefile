@@ -12,7 +12,7 @@ help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
 
 run: $(VENV)/.ready  ## the whole appliance in the foreground: CONFIG=config/mail.yaml STATE=./state
-	@PAPERPATH_ALLOW_ROOT=$${PAPERPATH_ALLOW_ROOT-1} exec $(VENV)/bin/paperpath run --config $(CONFIG) --state $(STATE)
+	@exec $(VENV)/bin/paperpath run --config $(CONFIG) --state $(STATE)
 
 check: $(VENV)/.ready-dev  ## ruff, mypy, import rules
 	$(VENV)/bin/ruff check .

@@ -73,7 +73,7 @@ class Control:
 
     def __init__(self, state: State) -> None:
         self._link = str(state.generation)
-        self._root = state.root
+        self._folder = state.generations
         self._target = ""
         self._generation: Generation | None = None
 
@@ -84,6 +84,6 @@ class Control:
         """
         target = os.readlink(self._link)
         if target != self._target or self._generation is None:
-            self._generation = Generation(self._root / target)
+            self._generation = Generation(self._folder / target)
             self._target = target
         return self._generation

@@ -63,7 +63,6 @@ class Rules:
 
     read     files and folders: read and list, everything below
     write    folders: read, list, create, write, rename and remove below
-    replace  folders: list, make links, remove or replace files below (what the swap of a link needs)
     bind     TCP ports to listen on
     connect  TCP ports to connect to
     """
@@ -72,7 +71,6 @@ class Rules:
     write: tuple[Path, ...] = ()
     bind: tuple[int, ...] = ()
     connect: tuple[int, ...] = ()
-    replace: tuple[Path, ...] = ()
 
 
 def lock(rules: Rules, abi: int | None = None) -> list[str]:
@@ -118,11 +116,7 @@ def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
     for path in _python():
         _allow(ruleset, path, _READ & handled, needed=False)
     _allow(ruleset, "/dev/null", (_READ | _WRITE_FILE) & handled, needed=False)
-    for right, paths in (
-        (_READ, rules.read),
-        (_READ | _CHANGE, rules.write),
-        (_READ_DIR | _MAKE_SYM | _REMOVE_FILE, rules.replace),
-    ):
+    for right, paths in ((_READ, rules.read), (_READ | _CHANGE, rules.write)):
         for chosen in paths:
             _allow(ruleset, chosen, right & handled, needed=True)
 

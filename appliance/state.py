@@ -1,8 +1,8 @@
 """Where everything lies in the state folder: the one list of paths that programs share.
 
-    generation        link to the active generation, swapped in one step
     generations/HASH/ control/ users/ mail/ (compiled dot-qmail files)
-    control, users    links through `generation`, for people and qmail's tools
+    generations/active  link to the generation in force, swapped in one step
+    control, users    links through it, for people and qmail's tools
     queue/            the queue program's own: queue.sqlite, body/
     mail/             mailboxes: <domain>/<mailbox>/Maildir
     run/              sockets, role tokens, the lock; made fresh at every start
@@ -22,7 +22,7 @@ class State:
 
     @property
     def generation(self) -> Path:
-        return self.root / "generation"
+        return self.root / "generations" / "active"
 
     @property
     def generations(self) -> Path:

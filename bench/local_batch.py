@@ -34,7 +34,7 @@ def make_state(root: Path, boxes: int) -> State:
     (generation / "control/me").write_text("mx.example.org\n")
     (generation / "control/virtualdomains").write_text("example.org:example.org\n")
     (generation / "users/cdb").write_bytes(users.build(assign))
-    state.generation.symlink_to("generations/bench")
+    state.generation.symlink_to("bench")
     state.mail.mkdir()
     state.run.mkdir()
     door.make_tokens(state)

@@ -28,7 +28,7 @@ def make_state(root: Path) -> State:
     control.mkdir(parents=True)
     (control / "me").write_text("mx.example.org\n")
     (control / "virtualdomains").write_text("example.org:example.org\n")
-    state.generation.symlink_to("generations/bench")
+    state.generation.symlink_to("bench")
     door.make_tokens(state)
     return state
 

@@ -49,7 +49,7 @@ def prepare(root: Path, port: int, concurrency: int) -> State:
     }
     for name, text in files.items():
         (control / name).write_text(text + "\n")
-    state.generation.symlink_to("generations/bench")
+    state.generation.symlink_to("bench")
     state.run.mkdir()
     door.make_tokens(state)
     return state

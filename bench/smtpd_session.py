@@ -121,7 +121,7 @@ def make_state(root: str) -> State:
     control = {"me": "mx.example.org", "virtualdomains": "example.org:example.org", "listen": "smtp:127.0.0.1:0"}
     for name, text in control.items():
         (folder / "control" / name).write_text(text + "\n")
-    replace_link(state.generation, "generations/bench")
+    replace_link(state.generation, "bench")
     return state
 
 

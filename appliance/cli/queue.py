@@ -71,7 +71,7 @@ _COLUMNS = "{:12} {:>6} {:>9}  {}"
 def _row(item: dict[str, Any], *, first: bool) -> None:
     if first:
         print(_COLUMNS.format("id", "age", "size", "sender"))
-    print(_COLUMNS.format(item["id"], age(item["age"]), item["size"], f"<{_plain(item['sender'])}>"))
+    print(_COLUMNS.format(item["message"], age(item["age"]), item["size"], f"<{_plain(item['sender'])}>"))
     for recipient in item["recipients"]:
         print("  " + _recipient(recipient))
 

@@ -32,12 +32,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the state folder, made if it is missing (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
         default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
     )
-    parser.add_argument(
-        "--allow-root",
-        action="store_true",
-        default=os.environ.get("PAPERPATH_ALLOW_ROOT") == "1",
-        help="stay root if root can't become the owner of the state folder (default: $PAPERPATH_ALLOW_ROOT is 1)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     config = Path(os.path.abspath(args.config))  # its links stay links: they are watched
     state = State(args.state.resolve())
     try:
-        owner.settle(state.root, config, allow_root=args.allow_root)
+        owner.settle(state.root, config)
         lock = own(state)
         status = _bring_into_force(config, state)
         return status or supervise(state, lock)

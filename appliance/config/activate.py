@@ -33,10 +33,11 @@ def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
     if not _intact(folder, files):
         _write(files, folder)
     if previous != name:
-        safeio.replace_link(state.generation, f"{state.generations.name}/{name}")
+        safeio.replace_link(state.generation, name)
     for link in ("control", "users"):  # for people and qmail's tools
-        if not _leads(state.root / link, f"{state.generation.name}/{link}"):
-            safeio.replace_link(state.root / link, f"{state.generation.name}/{link}")
+        target = f"{state.generation.relative_to(state.root)}/{link}"
+        if not _leads(state.root / link, target):
+            safeio.replace_link(state.root / link, target)
     _retire(state, name, previous)
     return name, previous
 
@@ -108,7 +109,9 @@ def _remove_unfinished(state: State) -> None:
 def _retire(state: State, name: str, previous: str | None) -> None:
     """Remove old generations: all but the newest few, and not before sessions that read them have ended."""
     long_ago = time.time() - _YOUNG
-    aged = sorted(((path.stat().st_mtime, path) for path in state.generations.iterdir()), reverse=True)
+    aged = sorted(
+        ((path.stat().st_mtime, path) for path in state.generations.iterdir() if not path.is_symlink()), reverse=True
+    )
     for (superseded, _), (_, path) in pairwise(aged[KEEP - 1 :]):
         if path.name not in {name, previous} and superseded < long_ago:
             shutil.rmtree(path)

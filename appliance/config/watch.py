@@ -35,7 +35,6 @@ def main(state: State) -> int:
         sandbox.Rules(
             read=(*watcher.readable, SCHEMA),
             write=(state.generations,),
-            replace=(state.root,),
         )
     )
     for sentence in lacking:

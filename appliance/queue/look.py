@@ -19,7 +19,7 @@ def listed(item: Listed, now: float, public: Public) -> dict[str, Any]:
     message = item.message
     born = message_id.born(message.id)
     return {
-        "id": message_id.text(message.id),
+        "message": message_id.text(message.id),
         "born": timestamp(born),
         "age": max(0, round(now - born)),
         "size": message.size,

@@ -1,4 +1,4 @@
-"""Root drops to the owner of the state folder before anything runs, or refuses.
+"""Root becomes the owner of the state folder before anything runs.
 
 Started by another user, nothing happens.  Started by root:
 
@@ -8,7 +8,10 @@ Started by another user, nothing happens.  Started by root:
 3. Whether that user can work is tried first, by a child that becomes it: it must be able to read
    the YAML file, our code and Python's, and to reach the state folder.
 4. Where the state folder belongs to root, or the user of 2. could not work (such as in a checkout
-   below /root), staying root is the only way: done with a loud warning if `allow_root`, else refused.
+   below /root), it stays root and warns loudly: whoever is root and hands over a folder of root's has
+   said so, and a refusal would only teach people to switch it off.  Never in the image, which has a user.
+5. Where the state folder belongs to a user that could not work, it refuses: files of root's among
+   that user's would stop the next start.
 """
 
 import os
@@ -25,7 +28,7 @@ class Refused(Exception):
     """It would have to run as root; the text says why and what would help."""
 
 
-def settle(state: Path, config: Path, *, allow_root: bool) -> None:
+def settle(state: Path, config: Path) -> None:
     """Make the state folder and become its owner. Raises Refused, OSError."""
     if os.geteuid() != 0:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -33,17 +36,14 @@ def settle(state: Path, config: Path, *, allow_root: bool) -> None:
     fresh = not state.exists() or all(entry.name == "lost+found" for entry in state.iterdir())
     uid, gid = _owner(state, fresh=fresh)
     obstacle = f"{state} belongs to root" if uid == 0 else _obstacle(uid, gid, state, config)
-    if obstacle and (uid == 0 or fresh) and allow_root:
+    if obstacle and (uid == 0 or fresh):
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         log.warning(
             f"RUNNING AS ROOT, because {obstacle}; better: give the state folder to another user and run as that"
         )
         return
     if obstacle:
-        help_ = (
-            "give the state folder to another user (chown), or say --allow-root" if fresh or uid == 0 else "mend that"
-        )
-        raise Refused(f"will not run as root, and {obstacle}; {help_}")
+        raise Refused(f"will not run as root on another user's state folder, and {obstacle}; mend that")
     if fresh:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chown(state, uid, gid)

@@ -59,4 +59,4 @@ def prepare(place: Place) -> Start:
         give(state, MAILBOX_UID)
     command = [str(_COMMAND.absolute()), "run", "--config", str(config), "--state", str(state)]
     # it stays root only where this Python lies in root's own home, where no other user may read it
-    return Start(command, maildir, environment={"PAPERPATH_ALLOW_ROOT": "1"})
+    return Start(command, maildir)

@@ -17,6 +17,11 @@ ONE = {"control/me": b"one\n", "users/assign": b".\n", "mail/a.example/x/.qmail"
 TWO = {"control/me": b"two\n", "users/assign": b".\n"}
 
 
+def kept_generations(state):
+    """The folders of generations, without the link to the one in force."""
+    return [path for path in state.generations.iterdir() if not path.is_symlink()]
+
+
 @pytest.fixture
 def state(tmp_path):
     return State(tmp_path / "state")
@@ -57,12 +62,12 @@ def test_what_a_crash_left_is_removed(state):
     half = state.generations / f".new-{generation_name(TWO)}"
     half.mkdir()
     (half / "control").mkdir()
-    (state.root / "generation.new").symlink_to("nowhere")
+    (state.generations / "active.new").symlink_to("nowhere")
     activate(TWO, state)
     assert sorted(path.name for path in state.generations.iterdir()) == sorted(
-        [generation_name(ONE), generation_name(TWO)]
+        [generation_name(ONE), generation_name(TWO), "active"]
     )
-    assert not os.path.lexists(state.root / "generation.new")
+    assert not os.path.lexists(state.generations / "active.new")
 
 
 def test_a_generation_that_somebody_changed_is_written_again(state):
@@ -79,13 +84,13 @@ def test_old_generations_go_when_nothing_can_read_them_any_more(state):
     long_ago = time.time() - 86400
     for number in range(KEEP + 4):
         activate({"control/me": b"%d\n" % number}, state)
-    assert len(list(state.generations.iterdir())) == KEEP + 4
+    assert len(kept_generations(state)) == KEEP + 4
     for number, path in enumerate(
-        sorted(state.generations.iterdir(), key=lambda path: (path / "control" / "me").read_bytes())
+        sorted(kept_generations(state), key=lambda path: (path / "control" / "me").read_bytes())
     ):
         os.utime(path, (long_ago + number, long_ago + number))
     activate(ONE, state)
-    kept = {(path / "control" / "me").read_bytes() for path in state.generations.iterdir()}
+    kept = {(path / "control" / "me").read_bytes() for path in kept_generations(state)}
     assert kept == {b"one\n", b"8\n", b"7\n", b"6\n", b"5\n"}
 
 
@@ -116,4 +121,4 @@ def test_a_crash_leaves_the_old_generation_or_the_new_one(state, steps):
     activate(TWO, state)
     assert read(state.generation) == TWO
     assert active(state) == generation_name(TWO)
-    assert {path.name for path in state.generations.iterdir()} <= {generation_name(ONE), generation_name(TWO)}
+    assert {path.name for path in kept_generations(state)} <= {generation_name(ONE), generation_name(TWO)}

@@ -73,7 +73,6 @@ class Appliance:
                 [PAPERPATH, "run", "--config", self.config, "--state", self.state],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PAPERPATH_ALLOW_ROOT": "1"},
                 start_new_session=True,
             )
         if wait:
@@ -97,7 +96,7 @@ class Appliance:
         return self.process.wait(seconds)
 
     def kill_all(self) -> None:
-        """kill -9 of the whole tree at once, as a power cut would look to it."""
+        """Kill -9 the whole tree at once, as a power cut would look to it."""
         assert self.process is not None
         for pid in [self.process.pid, *self.programs().values()]:
             try:

@@ -156,7 +156,7 @@ class Postfix:
             return False
 
     def mailbox(self) -> list[bytes]:
-        """carol's mail."""
+        """Mail of carol."""
         folder = self.folder / "mail" / "carol" / "new"
         return [path.read_bytes() for path in sorted(folder.iterdir())] if folder.exists() else []
 

@@ -22,7 +22,7 @@ def test_a_message_is_delivered_to_a_maildir(appliance: Callable[..., Appliance]
     assert lines[3].startswith(b"Received: from ")
     assert mail.endswith(b"Subject: test\n\nhello\n")
     for event in ("received", "delivered", "finished"):
-        wait_until(lambda: [line for line in running.log(event) if line["message"] == message], 5, event)
+        wait_until(lambda e=event: [line for line in running.log(e) if line["message"] == message], 5, event)
     assert running.queue() == []
 
 
@@ -114,7 +114,7 @@ def test_a_program_line_waits_and_is_never_bounced(appliance: Callable[..., Appl
 
 @pytest.mark.parametrize("client", ["msmtp", "curl"])
 def test_everyday_clients_get_through(appliance: Callable[..., Appliance], client: str, tmp_path) -> None:
-    """msmtp and curl deliver without any special setting."""
+    """Clients such as msmtp and curl deliver without any special setting."""
     program = need(client, client)
     running = appliance().start()
     mail = tmp_path / "mail"

@@ -11,6 +11,14 @@ def test_everything_lies_below_the_root_where_outside_checks_look() -> None:
     found = [state.generation, state.generations, state.queue, state.database, state.bodies, state.mail, state.run]
     found += [state.lock, state.tokens, state.door("lease")]
     assert [str(path) for path in found] == [
-        *("/s/generation", "/s/generations", "/s/queue", "/s/queue/queue.sqlite", "/s/queue/body", "/s/mail", "/s/run"),
+        *(
+            "/s/generations/active",
+            "/s/generations",
+            "/s/queue",
+            "/s/queue/queue.sqlite",
+            "/s/queue/body",
+            "/s/mail",
+            "/s/run",
+        ),
         *("/s/run/lock", "/s/run/tokens", "/s/run/lease.sock"),
     ]

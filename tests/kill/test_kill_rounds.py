@@ -9,7 +9,7 @@ from kill_rounds import torture
 
 @pytest.mark.slow
 def test_two_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    """kill -9 of programs and of the whole tree, 200 times under load: every accepted message is where it belongs."""
+    """Programs and the whole tree get kill -9, 200 times under load: every accepted message is where it belongs."""
     figures = torture(tmp_path / "appliance", rounds=200, seed=1)
     print(figures, file=sys.__stdout__)
     assert figures["lost"] == 0, figures["examples_lost"]

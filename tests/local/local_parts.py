@@ -37,7 +37,7 @@ def make_state(root: Path, files: dict[str, bytes] | None = None, name: str = "g
     state.mail.mkdir(exist_ok=True)
     state.run.mkdir(exist_ok=True)
     state.generation.unlink(missing_ok=True)
-    state.generation.symlink_to(f"generations/{name}")
+    state.generation.symlink_to(f"{name}")
     if not state.tokens.exists():
         door.make_tokens(state)
     return state

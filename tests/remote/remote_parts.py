@@ -39,8 +39,8 @@ def activate(state: State, name: str, **control: str) -> None:
     where.mkdir(parents=True)
     for file, text in files.items():
         (where / file).write_text(text + "\n")
-    new = state.root / "generation.new"
-    new.symlink_to(f"generations/{name}")
+    new = state.generations / "active.new"
+    new.symlink_to(f"{name}")
     new.replace(state.generation)
 
 

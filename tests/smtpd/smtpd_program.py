@@ -48,7 +48,7 @@ def generation(state: State, name: str, control: dict[str, str | None], assign: 
     home.mkdir(parents=True)
     (home / ".qmail-team").write_text("&alice@example.org\n")
     (home / ".qmail-first:last").write_text("&alice@example.org\n")
-    replace_link(state.generation, f"generations/{name}")
+    replace_link(state.generation, name)
 
 
 class Smtpd:

@@ -14,7 +14,7 @@ import pytest
 from tree_process import until
 
 PAPERPATH = Path(sys.executable).with_name("paperpath")
-ENVIRONMENT = {**os.environ, "PAPERPATH_ALLOW_ROOT": "1"}
+ENVIRONMENT = dict(os.environ)
 YAML = """\
 version: 1
 hostname: mx.example.org
@@ -82,7 +82,7 @@ def test_health_when_all_is_well(appliance: Appliance) -> None:
     begun = time.monotonic()
     done = command("health", PAPERPATH_STATE=str(appliance.state))
     assert time.monotonic() - begun < 2
-    name = Path(os.readlink(appliance.state / "generation")).name
+    name = Path(os.readlink(appliance.state / "generations" / "active")).name
     assert (done.returncode, done.stdout) == (0, f"well: configuration {name}, 0 messages in the queue\n")
     report = appliance.health()
     assert report["configuration"] == name
@@ -130,7 +130,7 @@ def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
     done = command("run", "--config", config, "--state", tmp_path / "state")
     assert done.returncode == 2
     assert f"{config}:3:1: domain: " in done.stderr
-    assert not (tmp_path / "state" / "generation").exists()
+    assert not (tmp_path / "state" / "generations" / "active").exists()
     missing = command("run", "--config", tmp_path / "missing.yaml", "--state", tmp_path / "state")
     assert missing.returncode == 2
     assert "missing.yaml" in missing.stderr
@@ -164,7 +164,7 @@ def test_sighup_looks_at_the_yaml_now(appliance: Appliance) -> None:
 def test_every_program_starts_with_the_same_configuration(appliance: Appliance) -> None:
     """The start lines name the hash that is linked, and every program has locked itself in."""
     until(lambda: len(appliance.log("started")) >= 6, 5, "the start lines")
-    name = Path(os.readlink(appliance.state / "generation")).name
+    name = Path(os.readlink(appliance.state / "generations" / "active")).name
     assert {line["configuration"] for line in appliance.log("started")} == {name}
     for program in ("queue", "local-1", "remote-1", "smtpd-1", "config"):
         status = Path(f"/proc/{appliance.program(program)}/status").read_text()

@@ -117,22 +117,6 @@ def test_a_link_leads_only_where_the_rules_do(folders) -> None:
     ]
 
 
-def test_the_watcher_may_swap_links_and_nothing_more(folders) -> None:
-    """`replace` allows making and replacing links, not writing files."""
-    read, _, closed = folders
-    (closed / "generation").symlink_to("old")
-
-    def swap() -> None:
-        (closed / "generation.new").symlink_to("new")
-        (closed / "generation.new").replace(closed / "generation")
-
-    assert locked(Rules(read=(read,), replace=(closed,)), swap, lambda: (closed / "f").write_text("x")) == [
-        "done",
-        "refused",
-    ]
-    assert os.readlink(closed / "generation") == "new"
-
-
 def test_only_named_ports_are_bound_and_connected() -> None:
     """A program listens on its own ports and connects to its own, and to no other."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as holder:

@@ -30,7 +30,7 @@ def generation(state: State, name: str, **files: str) -> None:
     control.mkdir(parents=True)
     for file, content in ({"me": "mx.example.org\n"} | files).items():
         (control / file).write_text(content)
-    safeio.replace_link(state.generation, f"generations/{name}")
+    safeio.replace_link(state.generation, name)
 
 
 class Tree:
