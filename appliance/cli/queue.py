@@ -85,7 +85,7 @@ def _recipient(recipient: dict[str, Any]) -> str:
 
 def _page(item: dict[str, Any]) -> str:
     lines = [
-        f"id          {item['id']}",
+        f"id          {item['message']}",
         f"accepted    {item['born']} ({age(item['age'])} ago)",
         f"size        {item['size']}",
         f"sender      <{_plain(item['sender'])}>",

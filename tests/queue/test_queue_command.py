@@ -31,7 +31,7 @@ def test_list_and_show(running, deferred, capsys, stopped):
     state = ["--state", str(running.state.root)]
     assert main(["queue", "list", *state, "--json"]) == 0
     (item,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (item["id"], item["sender"]) == (deferred, "bob@x.example")
+    assert (item["message"], item["sender"]) == (deferred, "bob@x.example")
     (recipient,) = item["recipients"]
     assert (recipient["address"], recipient["channel"], recipient["attempts"]) == (
         "a@example.org",
@@ -70,4 +70,4 @@ def test_long_list_is_streamed(running, capsys):
         client.say(intake.request(b"", [b"a@example.org"], b"x: y\n\n") * 1200)
         names = [client.hear()[1:].decode() for _ in range(1200)]
     assert main(["queue", "list", "--json", "--state", str(running.state.root)]) == 0
-    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == names
+    assert [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()] == names

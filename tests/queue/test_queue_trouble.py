@@ -33,7 +33,7 @@ def test_full_disk(running):
         second = client.hear()
     assert {first[:1], second[:1]} == {b"K"}
     with running.caller("admin", "admin") as admin:
-        assert [item["id"] for item in admin.ask(do="list")] == [second[1:].decode()]
+        assert [item["message"] for item in admin.ask(do="list")] == [second[1:].decode()]
 
 
 def test_full_disk_and_a_large_message(running):
