@@ -140,11 +140,11 @@ def test_what_was_queued_survives_a_stop(container):
     ).start()
     made.send("out@example.org", "waits")
     wait_until(lambda: made.log("deferred"), 15, lambda: made.output()[-3000:])
-    before = [message["id"] for message in made.queue()]
+    before = [message["message"] for message in made.queue()]
     assert len(before) == 1
     assert made.stop() < 10
     assert made.inspect("{{.State.ExitCode}}") == "0"
     made.again()
-    assert [message["id"] for message in made.queue()] == before
+    assert [message["message"] for message in made.queue()] == before
     made.send("alice@example.org", "and goes on")
     arrives(made, "alice", "and goes on")
