@@ -44,6 +44,7 @@ _SYSTEM = (
     *("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/dev/urandom"),
 )
 
+_LEAST = 2  # version 1 forbids every rename between folders, and a Maildir lives by them
 _NO_LANDLOCK = (
     "this kernel has no Landlock (Linux 5.19 or later): the program can reach every file and port of its user"
 )
@@ -81,9 +82,9 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
     """
     _check(_libc.prctl(*map(ctypes.c_long, (_NO_NEW_PRIVS, 1, 0, 0, 0))), "no_new_privs")
     known = kernel_abi() if abi is None else min(abi, kernel_abi())
-    if known < 2:  # version 1 forbids every rename between folders, and a Maildir lives by them
-        return [_NO_LANDLOCK]
-    lacking = [sentence for needed, sentence in _LACKING if known < needed]
+    lacking = missing(known)
+    if known < _LEAST:
+        return lacking
     if _threads() > 1:
         lacking.append("threads that started before the sandbox was locked are outside it")
     handled = (1 << 13) - 1 | _REFER
@@ -105,6 +106,13 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
     finally:
         os.close(ruleset)
     return lacking
+
+
+def missing(abi: int) -> list[str]:
+    """What a kernel with this Landlock version can't enforce, a sentence each."""
+    if abi < _LEAST:
+        return [_NO_LANDLOCK]
+    return [sentence for needed, sentence in _LACKING if abi < needed]
 
 
 def kernel_abi() -> int:

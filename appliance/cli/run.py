@@ -8,7 +8,8 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from appliance import log
+from appliance import log, sandbox
+from appliance.control import Control
 from appliance.state import State
 from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         owner.settle(state.root, config)
         lock = own(state)
         status = _bring_into_force(config, state)
-        return status or supervise(state, lock)
+        return status or _insist(state) or supervise(state, lock)
     except (owner.Refused, AlreadyRunning) as refusal:
         print(f"paperpath run: {refusal}", file=sys.stderr)
     except OSError as cause:
@@ -86,6 +87,18 @@ def _apply(config: Path, state: State) -> int:
         print(f"paperpath run: {config} could not be brought into force: {cause}", file=sys.stderr)
         return NOT
     return 0
+
+
+def _insist(state: State) -> int:
+    """`hardening: {required: true}`: rather not run than run with less than the sandbox promises."""
+    if Control(state).current().mapping("hardening").get(b"required") != b"1":
+        return 0
+    lacking = sandbox.missing(sandbox.kernel_abi())
+    if os.geteuid() == 0:
+        lacking.append("it would run as root")
+    for sentence in lacking:
+        print(f"paperpath run: hardening.required: {sentence}", file=sys.stderr)
+    return NOT if lacking else 0
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature

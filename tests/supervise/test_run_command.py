@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tree_process import until
 
+from appliance import sandbox
+
 PAPERPATH = Path(sys.executable).with_name("paperpath")
 ENVIRONMENT = dict(os.environ)
 YAML = """\
@@ -169,3 +171,16 @@ def test_every_program_starts_with_the_same_configuration(appliance: Appliance) 
     for program in ("queue", "local-1", "remote-1", "smtpd-1", "config"):
         status = Path(f"/proc/{appliance.program(program)}/status").read_text()
         assert "NoNewPrivs:\t1" in status, program
+
+
+def test_required_hardening_refuses_what_it_can_not_have(tmp_path: Path) -> None:
+    """With `hardening: {required: true}` nothing runs as root, or on a kernel that can't enforce the sandbox."""
+    lacking = sandbox.missing(sandbox.kernel_abi())
+    if not lacking and os.geteuid() != 0:
+        pytest.skip("not root, and this kernel enforces all: nothing to refuse")
+    (tmp_path / "mail.yaml").write_text(YAML.format(port=free_port()) + "hardening: {required: true}\n")
+    os.chown(tmp_path, 0, 0)
+    (tmp_path / "mail.yaml").chmod(0o600)  # nobody else can read it, so root would have to stay root
+    done = command("run", "--config", tmp_path / "mail.yaml", "--state", tmp_path / "state")
+    assert done.returncode == 1
+    assert "paperpath run: hardening.required: " in done.stderr
