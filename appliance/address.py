@@ -24,3 +24,17 @@ def quote(address: bytes) -> bytes:
 def one_line(text: bytes) -> bytes:
     """Text that may stand in a header line: LF becomes _ as in qmail."""
     return text.replace(b"\n", b"_")
+
+
+def is_verp(sender: bytes) -> bool:
+    """A sender that is another one for each recipient, `pre@host-@[]` (qmail's VERP)."""
+    return sender.endswith(b"-@[]") and sender.count(b"@") > 1
+
+
+def verp(sender: bytes, recipient: bytes) -> bytes:
+    """The sender as a recipient sees it: `pre@host-@[]` becomes `prer=rhost@host`, any other stays."""
+    if not is_verp(sender):
+        return sender
+    prefix, _, host = sender[: -len(b"-@[]")].rpartition(b"@")
+    box, at, domain = recipient.rpartition(b"@")
+    return prefix + box + b"=" + domain + b"@" + host if at else sender

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from appliance import log, message_id
+from appliance import address, log, message_id
 from appliance.control import Control
 from appliance.errors import MailError, Permanent, Result, Temporary, internal
 from appliance.lease import Delivery, Report
@@ -18,7 +18,7 @@ from appliance.local.content import Content
 from appliance.local.forward import Forward, Forwarder
 from appliance.local.lookup import Book, Resident, check_home
 from appliance.local.maildir import Attempt, Letter, Maildirs
-from appliance.local.plan import Plan, expand, return_path
+from appliance.local.plan import Plan, return_path
 from appliance.state import State
 
 _NOWHERE = Plan((), ())
@@ -111,7 +111,7 @@ class Deliverer:
             if content.names(who.delivered_to):
                 raise Permanent(554, "5.4.6", "this message is looping: it already has my Delivered-To line")
             to.plan = book.plan(who)
-            sender = expand(to.delivery.sender, who.public)
+            sender = address.verp(to.delivery.sender, who.public)
             if to.plan.maildirs:
                 head = return_path(sender) + who.delivered_to
                 letters.extend([Letter(folder, head, content, to) for folder in to.plan.maildirs])

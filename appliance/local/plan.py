@@ -49,15 +49,6 @@ def return_path(sender: bytes) -> bytes:
     return b"Return-Path: <" + address.one_line(address.quote(sender)) + b">\n"
 
 
-def expand(sender: bytes, recipient: bytes) -> bytes:
-    """The sender as a recipient sees it: `pre@host-@[]` becomes `prer=rhost@host` (VERP)."""
-    if not sender.endswith(b"-@[]") or sender.count(b"@") < 2:
-        return sender
-    prefix, _, host = sender[: -len(b"-@[]")].rpartition(b"@")
-    box, at, domain = recipient.rpartition(b"@")
-    return prefix + box + b"=" + domain + b"@" + host if at else sender
-
-
 def forward_sender(sender: bytes, public: bytes, owner: bool, owner_default: bool) -> bytes:
     """The sender of a forward, so that its bounces go to the list's owner if it has one.
 

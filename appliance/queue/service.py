@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from appliance import log, message_id
+from appliance.address import is_verp
 from appliance.control import Control, Generation
 from appliance.envelope import Envelope
 from appliance.errors import Result
@@ -93,7 +94,7 @@ class Service:
 
     def place(self, letter: Envelope, now: float) -> tuple[int, Ways]:
         """A message's id and its deliveries, whose ids follow."""
-        ways = self._sorter.sort(letter.recipients)
+        ways = self._sorter.sort(letter.recipients, alone=is_verp(letter.sender))
         return self._ids.take(len(ways), now), ways
 
     def received(self, message: int, role: str, now: float) -> bytes:

@@ -40,9 +40,10 @@ class Sorter:
         self._routes = routes
         self._known: dict[bytes, Destination] = {}
 
-    def sort(self, recipients: tuple[bytes, ...]) -> list[tuple[Way, tuple[bytes, ...]]]:
+    def sort(self, recipients: tuple[bytes, ...], *, alone: bool = False) -> list[tuple[Way, tuple[bytes, ...]]]:
         """Deliveries of at most lease.RECIPIENTS each: local ones together, remote ones by domain.
 
+        alone: a remote delivery for each, for each has a sender of its own (VERP).
         A local address without a local part is qmail's trash can: delivered, to nowhere.
         """
         if len(recipients) == 1:  # nearly all mail
@@ -57,12 +58,11 @@ class Sorter:
                 ways.setdefault((REMOTE, _domain(found.address)), []).append(found.address)
             elif found.address[:1] != b"@":
                 ways.setdefault((LOCAL, b""), []).append(found.address)
-        most = lease.RECIPIENTS
-        return [
-            (way, tuple(addresses[start : start + most]))
-            for way, addresses in ways.items()
-            for start in range(0, len(addresses), most)
-        ]
+        found_ways: list[tuple[Way, tuple[bytes, ...]]] = []
+        for way, addresses in ways.items():
+            most = 1 if alone and way[0] == REMOTE else lease.RECIPIENTS
+            found_ways += [(way, tuple(addresses[start : start + most])) for start in range(0, len(addresses), most)]
+        return found_ways
 
     def _destination(self, recipient: bytes) -> Destination:
         known = self._known.get(recipient)

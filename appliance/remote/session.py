@@ -9,6 +9,7 @@ import os
 from collections import deque
 from typing import Protocol, cast
 
+from appliance import address
 from appliance.errors import Result, Temporary, internal
 from appliance.lease import Delivery, Report
 from appliance.remote import content, reports
@@ -195,7 +196,14 @@ class Session(asyncio.Protocol):
             self._owner.finished(self, delivery, [refusal] * len(delivery.recipients))
             return
         self._client.begin(
-            Transaction(delivery.sender, delivery.recipients, body.wire, body.size, eight_bit=body.eight_bit)
+            # the queue leases a sender of its own for each recipient singly
+            Transaction(
+                address.verp(delivery.sender, delivery.recipients[0]),
+                delivery.recipients,
+                body.wire,
+                body.size,
+                eight_bit=body.eight_bit,
+            )
         )
 
     def _done(self, transaction: Transaction) -> None:

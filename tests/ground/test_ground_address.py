@@ -49,3 +49,18 @@ def test_a_header_line_stays_one_line(text: bytes) -> None:
     """An LF in an address can't begin a header of its own."""
     assert b"\n" not in address.one_line(text)
     assert len(address.one_line(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("sender", "expanded", "reason"),
+    [
+        (b"list-@host-@[]", b"list-alice=example.org@host", "VERP: the recipient goes into the sender"),
+        (b"a@b", b"a@b", "others stay"),
+        (b"#@[]", b"#@[]", "a double bounce is no VERP sender"),
+        (b"-@[]", b"-@[]", "nor is this"),
+        (b"", b"", "a bounce"),
+    ],
+)
+def test_verp(sender: bytes, expanded: bytes, reason: str) -> None:
+    """A bounce then says by its address who it is about."""
+    assert address.verp(sender, b"alice@example.org") == expanded, reason

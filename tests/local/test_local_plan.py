@@ -4,7 +4,7 @@ import pytest
 
 from appliance.dotqmail import instructions
 from appliance.errors import Temporary
-from appliance.local.plan import Plan, delivered_to, expand, forward_sender, plan, return_path
+from appliance.local.plan import Plan, delivered_to, forward_sender, plan, return_path
 
 
 @pytest.mark.parametrize(
@@ -50,21 +50,6 @@ def test_return_path(sender: bytes, line: bytes, reason: str) -> None:
 def test_delivered_to_stays_one_line() -> None:
     """An LF in a recipient becomes an underscore."""
     assert delivered_to(b"a\nb@c") == b"Delivered-To: a_b@c\n"
-
-
-@pytest.mark.parametrize(
-    ("sender", "expanded", "reason"),
-    [
-        (b"list-@host-@[]", b"list-alice=example.org@host", "VERP: the recipient goes into the sender"),
-        (b"a@b", b"a@b", "others stay"),
-        (b"#@[]", b"#@[]", "a double bounce is no VERP sender"),
-        (b"-@[]", b"-@[]", "nor is this"),
-        (b"", b"", "a bounce"),
-    ],
-)
-def test_expand(sender: bytes, expanded: bytes, reason: str) -> None:
-    """A bounce then says by its address who it is about."""
-    assert expand(sender, b"alice@example.org") == expanded, reason
 
 
 @pytest.mark.parametrize(
