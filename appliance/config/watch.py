@@ -76,10 +76,11 @@ class Watcher:
 
     def _look(self) -> None:
         """Apply the file if it is another one than last time, or if somebody asks."""
+        asked = signal.SIGHUP in self._signals
+        self._signals.discard(signal.SIGHUP)  # before: one that comes meanwhile asks for another look
         now = fingerprint(self._config)
-        if (now != self._seen or signal.SIGHUP in self._signals) and self._apply() in DONE:
+        if (now != self._seen or asked) and self._apply() in DONE:
             self._seen = now
-        self._signals.discard(signal.SIGHUP)
 
     def _apply(self) -> int:
         """In a child of its own, whose memory goes with it."""
