@@ -46,3 +46,24 @@ def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", "".join(path.read_text() for path in makefiles), re.MULTILINE))
     for target in re.findall(r"^ *make ([a-z-]+)", PROSE, re.MULTILINE):
         assert target in targets, target
+
+
+def test_every_event_of_the_log_is_explained() -> None:
+    """Whoever reads a log line at 3 a.m. finds its event in docs/operation.md."""
+    source = (ROOT / "appliance" / "log.py").read_text()
+    events = set(re.findall(r"(?:_emit|\.add)\(\s*\"(\w+)\"", source))
+    assert {"received", "log_dropped", "finished"} <= events
+    operation = (ROOT / "docs" / "operation.md").read_text()
+    for event in events:
+        assert f"`{event}`" in operation, event
+
+
+def test_every_control_file_of_ours_is_explained() -> None:
+    """What qmail does not know stands in docs/internals.md."""
+    qmails = {"locals", "me", "rcpthosts", "virtualdomains", "smtproutes", "queuelifetime", "databytes"}
+    internals = (ROOT / "docs" / "internals.md").read_text()
+    golden = ROOT / "tests" / "config" / "golden" / "full" / "expected" / "control"
+    names = {path.name for path in golden.iterdir()}
+    assert qmails <= names
+    for name in names:
+        assert re.search(rf"\b{name}\b", internals), name
