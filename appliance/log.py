@@ -228,12 +228,12 @@ def forwarded(message: str, recipient: bytes, new: str, to: bytes) -> None:
 
 def deferred(message: str, recipient: bytes, attempt: int, text: bytes, next_attempt: str) -> None:
     """queue: an attempt failed for now; the next one is at `next_attempt` (RFC 3339)."""
-    _emit("deferred", message=message, recipient=recipient, attempt=attempt, text=text, next=next_attempt)
+    _emit("deferred", message=message, recipient=recipient, attempt=attempt, text=text.rstrip(b"\n"), next=next_attempt)
 
 
 def failed(message: str, recipient: bytes, attempt: int, text: bytes) -> None:
     """queue: a recipient failed for good and will be in the bounce."""
-    _emit("failed", message=message, recipient=recipient, attempt=attempt, text=text)
+    _emit("failed", message=message, recipient=recipient, attempt=attempt, text=text.rstrip(b"\n"))
 
 
 def bounced(message: str, bounce: str, to: bytes) -> None:
