@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE = 4  # how much slower a busy machine may be
 PAPERPATH = Path(sys.executable).with_name("paperpath")
 
 MAIL_YAML = """\
@@ -38,8 +39,8 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> object:
-    """Wait for a condition; fail with `what` if it does not come true in time."""
-    deadline = time.monotonic() + seconds
+    """Wait for a condition; fail with `what` if it does not come true in time (that of a quiet machine)."""
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:

@@ -12,12 +12,13 @@ from pathlib import Path
 from appliance import safeio
 from appliance.state import State
 
+PATIENCE = 4  # how much slower a busy machine may be
 HERE = Path(__file__).resolve().parent
 
 
 def until(condition: Callable[[], object], seconds: float, what: str) -> object:
-    """Wait for a condition; fail with `what` if it does not come true in time."""
-    deadline = time.monotonic() + seconds
+    """Wait for a condition; fail with `what` if it does not come true in time (that of a quiet machine)."""
+    deadline = time.monotonic() + seconds * PATIENCE
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
