@@ -13,6 +13,7 @@ from appliance.control import Control
 from appliance.state import State
 from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
+from appliance.supervise.ports import taken
 
 HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now."
 NOT = 1  # exit status: it could not be started
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         owner.settle(state.root, config)
         lock = own(state)
         status = _bring_into_force(config, state)
-        return status or _insist(state) or supervise(state, lock)
+        return status or _insist(state) or _ports(state) or supervise(state, lock)
     except (owner.Refused, AlreadyRunning) as refusal:
         print(f"paperpath run: {refusal}", file=sys.stderr)
     except OSError as cause:
@@ -98,6 +99,13 @@ def _insist(state: State) -> int:
         lacking.append("it would run as root")
     for sentence in lacking:
         print(f"paperpath run: hardening.required: {sentence}", file=sys.stderr)
+    return NOT if lacking else 0
+
+
+def _ports(state: State) -> int:
+    lacking = taken(Control(state).current())
+    for sentence in lacking:
+        print(f"paperpath run: {sentence}", file=sys.stderr)
     return NOT if lacking else 0
 
 

@@ -33,12 +33,14 @@ async def _serve(state: State) -> int:
     terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminated.set)
+    where = ""
     try:
         hello = door.hello("smtpd", door.read_token(state, "smtpd"))
         server = Server(state, Intake(state, "smtpd"), hello)
-        listener = listen(server.settings.listen) if server.settings.listen else None
+        where = (server.settings.listen or b"").decode("ascii", "replace")
+        listener = listen(where) if where else None
     except (OSError, LookupError, ValueError) as error:
-        log.trouble("smtpd can't start", error)
+        log.trouble("smtpd can't start", f"{where}: {error}" if where else error)
         log.flush()
         return 1
     port = listener.getsockname()[1] if listener else 0
@@ -64,9 +66,9 @@ async def _serve(state: State) -> int:
     return 0
 
 
-def listen(address: bytes) -> socket.socket:
+def listen(address: str) -> socket.socket:
     """A listening socket for `host:port`, IPv6 in brackets. Raises OSError, ValueError."""
-    host, _, port = address.decode("ascii").rpartition(":")
+    host, _, port = address.rpartition(":")
     ip = ipaddress.ip_address(host.strip("[]"))
     listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:

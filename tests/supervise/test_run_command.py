@@ -184,3 +184,18 @@ def test_required_hardening_refuses_what_it_can_not_have(tmp_path: Path) -> None
     done = command("run", "--config", tmp_path / "mail.yaml", "--state", tmp_path / "state")
     assert done.returncode == 1
     assert "paperpath run: hardening.required: " in done.stderr
+
+
+@pytest.mark.parametrize("shares", [False, True], ids=["another server", "another Paperpath"])
+def test_a_port_that_somebody_has_stops_the_start(tmp_path: Path, shares: bool) -> None:
+    """Two servers on one port would each get a part of the mail: the second says so and ends."""
+    with socket.socket() as other:
+        if shares:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        (tmp_path / "mail.yaml").write_text(YAML.format(port=port))
+        done = command("run", "--config", tmp_path / "mail.yaml", "--state", tmp_path / "state")
+    assert done.returncode == 1
+    assert f"paperpath run: can't listen on 127.0.0.1:{port}: Address already in use" in done.stderr
