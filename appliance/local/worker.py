@@ -16,6 +16,7 @@ from appliance.errors import Result
 from appliance.lease import Delivery, Report
 from appliance.local.content import Content
 from appliance.local.deliver import Deliverer
+from appliance.remembered import Remembered
 from appliance.state import State
 
 CREDIT = 200  # deliveries that the queue may give us at a time: a batch, and the one after it
@@ -34,6 +35,7 @@ class Worker:
         self._hello = hello
         self._deliverer = deliverer
         self._stop = stop
+        self._remembered = Remembered()
         self._decoder = netstring.Decoder(lease.FRAME)
         self._failed = 0  # attempts to reach the queue since it last sent something
 
@@ -116,7 +118,21 @@ class Worker:
             content.close()
 
     def _batch(self, connection: socket.socket, batch: Sequence[tuple[Delivery, Content]]) -> None:
+        leased: dict[int, tuple[bytes, ...]] = {}  # the recipients of deliveries that came before
+        for delivery, _ in batch:
+            if delivery.message in self._remembered:
+                leased[delivery.id] = delivery.recipients
+                delivery.recipients = self._remembered.unknown(delivery)
         for reported in self._deliverer.deliver(batch):
-            frames = [lease.encode_report(delivery.id, reports) for delivery, reports in reported]
+            frames = [self._report(delivery, reports, leased.get(delivery.id)) for delivery, reports in reported]
             log.flush()  # before the report: what the queue forgets must be in the log
             connection.sendall(b"".join(frames) + lease.encode_credit(len(frames)))
+
+    def _report(self, delivery: Delivery, reports: list[Report], leased: tuple[bytes, ...] | None) -> bytes:
+        """The report's frame; who has the message is remembered in case the queue does not get it."""
+        results = zip(delivery.recipients, reports, strict=True)
+        if done := [recipient for recipient, report in results if report.result is Result.DONE]:
+            self._remembered.add(delivery.message, done)
+        if leased is not None:
+            reports = self._remembered.complete(delivery, reports, leased)
+        return lease.encode_report(delivery.id, reports)

@@ -12,11 +12,11 @@ from appliance.control import Control
 from appliance.dns import Resolver
 from appliance.errors import Result
 from appliance.lease import Delivery, Report
+from appliance.remembered import Remembered
 from appliance.remote import content
 from appliance.remote.content import Content
 from appliance.remote.dispatch import Dispatch
 from appliance.remote.hops import SMTP
-from appliance.remote.remembered import Remembered
 from appliance.remote.settings import Settings
 from appliance.remote.worker import Worker
 from appliance.state import State

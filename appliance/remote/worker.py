@@ -11,7 +11,7 @@ from typing import cast
 
 from appliance import lease, log, netstring
 from appliance.lease import Delivery, Report
-from appliance.remote.remembered import Remembered
+from appliance.remembered import Remembered
 
 AHEAD = 10  # deliveries in hand for each connection
 PARKED = 500  # deliveries made up for; at 64 KiB each that is 32 MiB

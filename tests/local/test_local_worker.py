@@ -1,5 +1,6 @@
 """The whole program in its own process, with a queue that speaks the real protocols."""
 
+import dataclasses
 import json
 import os
 import time
@@ -173,6 +174,22 @@ def test_the_program_connects_again_when_the_queue_restarts(state: State, queue:
     assert len(new(state)) == 2
     assert len(second.forwards) == 1
     assert len(events(local, "trouble")) <= 2
+
+
+def test_what_was_delivered_is_not_delivered_again_after_the_queue_died(
+    state: State, queue: StandIn, local: Local
+) -> None:
+    """A queue that was killed before it kept a report leases the message again: only the report is repeated."""
+    both = (ALICE, BOB)
+    message = queue.message(b"once\n", ALICE)
+    queue.deliver(message)
+    queue.close()
+    second = StandIn(state)
+    second.until(lambda: second.credit > 0)
+    (reports,) = second.deliver(dataclasses.replace(message, id=message.id + 1000, recipients=both))
+    second.close()
+    assert [report.result.value for report in reports] == ["K", "K"]
+    assert len(new(state)) == len(new(state, "bob")) == 1
 
 
 def test_sigterm_ends_the_batch_in_hand_and_leaves_nothing_half_done(
