@@ -74,6 +74,7 @@ class Admin(Visitor):
 
     async def _ping(self, _request: dict[str, Any]) -> None:
         service = self._service
+        service.refresh()
         local, remote = (len(channel.workers) for channel in service.channels)
         smtpd = sum(1 for v in self._present if isinstance(v, Intake) and v.role == "smtpd" and not v.streaming)
         workers = {"smtpd": smtpd, "local": local, "remote": remote}

@@ -37,11 +37,13 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
         generation = Control(state).current()
         generation.me  # noqa: B018  # a generation that can be read
     except (OSError, LookupError) as cause:
-        report.problems.append(f"no configuration is in force in {state.root}: {cause}")
+        report.problems.append(f"no configuration is in force in {state.root}; is that the right --state? {cause}")
         return report
     report.configuration = generation.name
-    missing = _missing(state, generation, proc)
+    found = _found(state, proc)
+    missing = [process.name for process in processes(generation) if found and process.name not in found]
     report.problems.extend(f"{name} is not running" for name in missing)
+    report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
     for line in generation.lines("listen") or ():
         name, _, where = line.decode("latin-1").partition(":")
@@ -50,15 +52,15 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     return report
 
 
-def _missing(state: State, generation: Generation, proc: Path) -> list[str]:
-    """Processes that the supervisor should have and has not; none if the kernel does not tell."""
+def _found(state: State, proc: Path) -> dict[str, str]:
+    """The supervisor's processes and the letter of their state; none if the kernel does not tell."""
     try:
         supervisor = state.lock.read_text().strip()
         children = (proc / supervisor / "task" / supervisor / "children").read_text().split()
-        names = {(proc / child / "comm").read_text().strip() for child in children}
+        stats = [(proc / child / "stat").read_text() for child in children]
     except OSError:  # no /proc, another user's process, or one that ended just now: the doors tell the rest
-        return []
-    return [process.name for process in processes(generation) if process.name not in names]
+        return {}
+    return {stat[stat.index("(") + 1 : stat.rindex(")")]: stat[stat.rindex(")") + 2] for stat in stats}
 
 
 def _ask_queue(state: State, generation: Generation, report: Report, known: set[str]) -> None:

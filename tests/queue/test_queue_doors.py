@@ -8,7 +8,7 @@ import sys
 import pytest
 from queue_process import PROGRAM
 
-from appliance import door, intake, lease, netstring
+from appliance import door, intake, lease, netstring, safeio
 from appliance.errors import Result
 
 DONE = [lease.Report(Result.DONE, b"ok")]
@@ -166,3 +166,12 @@ def test_ping_counts(running):
             {"messages": 1, "workers": {"smtpd": 1, "local": 0, "remote": 1}, "configuration": "first"}
         ]
         assert "error" in admin.ask(do="dance")[0]
+
+
+def test_an_idle_queue_knows_the_new_configuration(running):
+    """Health, asked right after an activation, hears of no old configuration though no mail came since."""
+    (running.state.generations / "second" / "control").mkdir(parents=True)
+    (running.state.generations / "second" / "control" / "me").write_text("mx.example.org\n")
+    safeio.replace_link(running.state.generation, "second")
+    with running.caller("admin", "admin") as admin:
+        assert admin.ask(do="ping")[0]["configuration"] == "second"
