@@ -17,6 +17,7 @@ from appliance.supervise.ports import taken
 
 HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now."
 NOT = 1  # exit status: it could not be started
+WRONG = 2  # exit status: a mistake in the YAML file or its name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,11 @@ def run(args: argparse.Namespace) -> int:
     os.umask(0o077)  # mail and its settings are nobody else's business
     config = Path(os.path.abspath(args.config))  # its links stay links: they are watched
     state = State(args.state.resolve())
+    try:
+        config.stat()  # before a state folder is made, which would be root's and make each later start root's, too
+    except OSError as cause:
+        print(f"{config}: can't be read: {cause.strerror}", file=sys.stderr)
+        return WRONG
     try:
         owner.settle(state.root, config)
         lock = own(state)

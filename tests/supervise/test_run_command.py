@@ -92,7 +92,14 @@ def test_health_when_all_is_well(appliance: Appliance) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(["queue"], "the queue does not answer"), (["smtpd-1", "smtpd-2"], "SMTP on")]
+    ("names", "said"),
+    [
+        (["queue"], "the queue does not answer"),
+        (["smtpd-1", "smtpd-2"], "SMTP on"),
+        (["smtpd-2"], "smtpd-2 is halted"),
+        (["local-1"], "local-1 is halted"),
+        (["config"], "config is halted"),
+    ],
 )
 def test_health_says_which_program_hangs(appliance: Appliance, names: list[str], said: str) -> None:
     """A program that is there and does not answer is named, with exit status 1."""
@@ -133,9 +140,10 @@ def test_a_bad_file_starts_nothing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"{config}:3:1: domain: " in done.stderr
     assert not (tmp_path / "state" / "generations" / "active").exists()
-    missing = command("run", "--config", tmp_path / "missing.yaml", "--state", tmp_path / "state")
-    assert missing.returncode == 2
-    assert "missing.yaml" in missing.stderr
+    missing = command("run", "--config", tmp_path / "missing.yaml", "--state", tmp_path / "new")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert missing.stderr == f"{tmp_path / 'missing.yaml'}: can't be read: No such file or directory\n"
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_state_folder_that_can_not_be_made(tmp_path: Path) -> None:
