@@ -20,7 +20,9 @@ CANNOT = 111
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show")
-    listing = verbs.add_parser("list", help="one line for each recipient that has not got its message yet")
+    listing = verbs.add_parser(
+        "list", help="each message, and a line for each recipient that has not got it yet; the oldest first"
+    )
     show = verbs.add_parser("show", help="everything about one message, with its header")
     show.add_argument("id", metavar="ID", type=_id, help="as in the log, such as 1k0vnjfcffm")
     for verb in (listing, show):
@@ -44,9 +46,10 @@ def _id(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     request = {"do": args.verb} if args.verb == "list" else {"do": "show", "id": args.id}
-    found = 0
+    found = oldest = 0
     try:
         for item in ask(State(args.state.resolve()), request):
+            oldest = max(oldest, item["age"])
             if args.json:
                 print(json.dumps(item))
             elif args.verb == "show":
@@ -60,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.verb == "show" and not found:
         print(f"paperpath queue: no message {args.id} in the queue", file=sys.stderr)
         return 1
-    if not found and not args.json:
-        print("the queue is empty")
+    if args.verb == "list" and not args.json:
+        print(f"messages: {found}, the oldest {age(oldest)} old" if found else "the queue is empty")
     return 0
 
 

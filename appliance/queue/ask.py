@@ -63,7 +63,7 @@ def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -
 
 def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if not state.database.exists():
-        raise NoAnswer(f"the queue does not run, and there is no {state.database}")
+        raise NoAnswer(f"the queue does not run, and there is no {state.database}; is that the right --state?")
     try:
         store = SqliteStore(state.database)
     except OSError as error:

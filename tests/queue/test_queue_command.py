@@ -25,7 +25,7 @@ def deferred(running):
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_list_and_show(running, deferred, capsys, stopped):
-    """Both tell what waits, where, since when and why."""
+    """Both tell what waits, where, since when and why; the list ends with how many and how old."""
     if stopped:
         running.stop()
     state = ["--state", str(running.state.root)]
@@ -43,6 +43,7 @@ def test_list_and_show(running, deferred, capsys, stopped):
     assert deferred in table
     assert "busy" in table
     assert "\x1b" not in table
+    assert table.splitlines()[-1].startswith("messages: 1, the oldest ")
     assert main(["queue", "show", deferred, *state]) == 0
     page = capsys.readouterr().out
     assert "Subject: hello" in page
