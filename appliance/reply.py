@@ -5,8 +5,8 @@ Pure: bytes in, replies out.
 
 from collections.abc import Iterator
 
-LINES = 100  # of one reply; RFC 5321 sets no limit, a peer that never ends one must not fill memory
-BYTES = 8 * 1024  # of one reply
+LINES = 1000  # of one reply; RFC 5321 sets no limit, a peer that never ends one must not fill memory
+BYTES = 64 * 1024  # of one reply
 # RFC 5321 section 4.2: first digit 2 to 5, second 0 to 5; the third is any
 _CODES = {b"%d%d%d" % (a, b, c): a * 100 + b * 10 + c for a in range(2, 6) for b in range(10) for c in range(10)}
 

@@ -45,10 +45,10 @@ def test_replies_arrive_in_pieces(cuts):
         b"600 a\r\n",
         b"250a\r\n",
         b" 250 a\r\n",
-        b"250-a\r\n" * 101,
-        b"250-" + b"a" * 5000 + b"\r\n250-" + b"a" * 5000 + b"\r\n",
-        b"250 " + b"a" * 9000 + b"\r\n",
-        b"a" * 9000,
+        b"250-a\r\n" * 1001,
+        b"250-" + b"a" * 40_000 + b"\r\n250-" + b"a" * 40_000 + b"\r\n",
+        b"250 " + b"a" * 70_000 + b"\r\n",
+        b"a" * 70_000,
     ],
 )
 def test_nonsense_is_refused(wire):
