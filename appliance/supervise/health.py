@@ -6,6 +6,7 @@ a container engine runs this every few seconds.
 """
 
 import json
+import os
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from appliance.state import State
 from appliance.supervise.programs import PROGRAMS, count, processes
 
 PATIENCE = 3.0  # seconds for each answer
+ROOM = 64 * 1024  # bytes that a commit may need
 _ANSWER = 1 << 20
 
 
@@ -45,6 +47,7 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     report.problems.extend(f"{name} is not running" for name in missing)
     report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
+    report.problems.extend(_full(state))
     for line in generation.lines("listen") or ():
         name, _, where = line.decode("latin-1").partition(":")
         if name == "smtp":
@@ -80,6 +83,16 @@ def _ask_queue(state: State, generation: Generation, report: Report, known: set[
         connected = report.workers.get(program.name, 0)
         if program.worker and program.name not in known and connected < wanted:
             report.problems.append(f"{program.name}: {connected} of {wanted} connected to the queue")
+
+
+def _full(state: State) -> list[str]:
+    """A full disk stops everything, and the programs that answer can't know it before there is mail."""
+    try:
+        disk = os.statvfs(state.queue)
+    except OSError as cause:
+        return [f"{state.queue}: {cause.strerror}"]
+    full = disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and not disk.f_favail)
+    return [f"the disk of {state.queue} is full"] if full else []
 
 
 def ping(state: State) -> dict[str, Any]:

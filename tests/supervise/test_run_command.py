@@ -14,6 +14,8 @@ import pytest
 from tree_process import until
 
 from appliance import sandbox
+from appliance.state import State
+from appliance.supervise import health
 
 PAPERPATH = Path(sys.executable).with_name("paperpath")
 ENVIRONMENT = dict(os.environ)
@@ -123,6 +125,13 @@ def test_health_says_which_program_is_missing(appliance: Appliance) -> None:
     assert report["problems"] == ["config is not running"]
     yaml.symlink_to(appliance.config)
     until(lambda: appliance.health()["healthy"], 15, "its return")
+
+
+def test_health_says_that_the_disk_is_full(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue answers 451 then; nobody should have to find that in the log."""
+    monkeypatch.setattr(health, "ROOM", 1 << 60)
+    (problem,) = health.examine(State(appliance.state)).problems
+    assert problem.endswith("queue is full")
 
 
 def test_health_when_nothing_runs(tmp_path: Path) -> None:
