@@ -39,7 +39,7 @@ def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     except OSError as error:
         connection.close()
-        raise NoAnswer(f"cannot ask the queue: {error}") from error
+        raise NoAnswer(f"cannot ask the queue in {state.root}: {error.strerror or error}") from error
     with connection:
         yield from _by_door(connection, hello, request)
 
