@@ -35,7 +35,7 @@ image: $(WHEELS)  ## build the image localhost/paperpath:latest
 up:               ## start the container with config/ mounted and port 127.0.0.1:2525 published
 	@$(PODMAN) run --detach --replace --name paperpath --read-only --cap-drop=all --security-opt=no-new-privileges \
 	  --stop-timeout=40 --publish 127.0.0.1:2525:2525 \
-	  --volume "$(CURDIR)/config:/etc/paperpath:ro" --volume paperpath-state:/var/lib/paperpath $(IMAGE)
+	  --volume "$(CURDIR)/config:/etc/paperpath:ro,z" --volume paperpath-state:/var/lib/paperpath $(IMAGE)
 
 down:             ## stop the container; its state stays in the volume paperpath-state
 	@$(PODMAN) stop --ignore paperpath
