@@ -2,7 +2,7 @@
 
 from appliance import address
 
-TEXT_ROOM = 256 * 1024  # bytes of paragraphs with full texts; after that only the first line of each
+TEXT_ROOM = 256 * 1024  # bytes of paragraphs with full texts; after that only the first two lines of each
 ROOM = 4 * 1024 * 1024  # bytes of paragraphs at all
 _SHORT = 200
 
@@ -25,8 +25,8 @@ def _paragraphs(failures: list[bytes]) -> bytes:
     for number, failure in enumerate(failures):
         text = failure
         if used + len(text) > TEXT_ROOM:
-            lines = text.split(b"\n")
-            text = b"\n".join(line[:_SHORT] for line in lines[:2]) + b"\n\n"
+            lines = text.split(b"\n")  # the address, what happened, what the remote host said
+            text = b"\n".join(line[:_SHORT] for line in lines[:3]).rstrip(b"\n") + b"\n\n"
         if used + len(text) > ROOM:
             out.append(
                 b"<>:\n%d more recipients failed; the log of this host names them.\n\n" % (len(failures) - number)

@@ -10,11 +10,13 @@ from appliance.remote.transaction import Transaction
 from appliance.reply import Reply
 
 SAID = 5000  # bytes of the peer's text that are kept, as in qmail
+# a CR would become a line end when the bounce is sent on, an escape would reach the reader's terminal
+_CLEAN = bytes.maketrans(bytes(range(9)) + bytes(range(11, 32)) + b"\x7f", b"?" * 31)
 
 
 def said(reply: Reply) -> bytes:
     """What the peer said, as a line of its own."""
-    return b"Remote host said: " + reply.text[:SAID].replace(b"\0", b"?")
+    return b"Remote host said: " + reply.text[:SAID].translate(_CLEAN)
 
 
 def failure(error: MailError) -> Report:

@@ -48,6 +48,7 @@ ONCE = [
     ("DOT", b"\x00\xff garbage", "Z", b"Possible duplicate!", "nonsense is temporary"),
     ("DOT", b"x" * (1 << 20), "Z", b"not an SMTP reply", "a reply of 1 MiB is not kept"),
     ("MAIL", b"250-and\r\n" * 2000 + b"250 so on", "Z", b"without end", "a reply has at most 1,000 lines"),
+    ("RCPT", b"550 \x1b[31mred\rline\x07", "D", b"550 ?[31mred?line?", "control characters stay out of bounces"),
     ("RCPT", b"550-%b\r\n" % (b"why" * 30) * 300 + b"550 so", "D", b"550-why", "a long 5xx is permanent too"),
 ]
 
