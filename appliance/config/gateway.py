@@ -1,12 +1,8 @@
 """The default gateway, behind which every client of a published port may seem to be."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 
 from appliance.config.model import Configuration
-
-_IPV4 = Path("/proc/net/route")
-_IPV6 = Path("/proc/net/ipv6_route")
 
 
 def gateway_warning(configuration: Configuration, gateways: list[str]) -> list[str]:
@@ -32,15 +28,3 @@ def gateways_in(ipv4: str, ipv6: str) -> list[str]:
         if int(destination, 16) == int(length, 16) == 0 != int(gateway, 16):
             found.append(str(IPv6Address(bytes.fromhex(gateway))))
     return list(dict.fromkeys(found))
-
-
-def default_gateways() -> list[str]:
-    """The default gateways of this machine or container; none where the kernel does not tell."""
-    return gateways_in(_table(_IPV4), _table(_IPV6))
-
-
-def _table(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:  # no /proc, or no IPv6: nothing to warn about
-        return ""

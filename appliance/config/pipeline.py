@@ -8,7 +8,7 @@ from pathlib import Path
 from appliance.config import model, rules, schema, sound
 from appliance.config.caution import warnings
 from appliance.config.compile import compile_files
-from appliance.config.gateway import default_gateways, gateway_warning
+from appliance.config.gateway import gateway_warning
 from appliance.config.generation import generation_name
 from appliance.config.load import load
 from appliance.config.model import Configuration
@@ -17,8 +17,8 @@ from appliance.config.problem import ConfigError, Problem
 __all__ = [
     "ConfigError",
     "Configuration",
+    "Problem",
     "compile_files",
-    "default_gateways",
     "gateway_warning",
     "generation_name",
     "parse",

@@ -12,9 +12,6 @@ from appliance.queue.store import LOCAL, DeliveryRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
-CAP = (
-    100  # leases of one remote destination, or half of what the workers take: a host that hangs must not hold them all
-)
 NEAR = 400  # weight of one remote destination in memory, once memory is half full
 WEIGHT = 8192  # bytes of content that weigh as much as one delivery more
 RUN = 20  # deliveries to one destination before another one's turn
