@@ -73,10 +73,11 @@ def test_a_second_supervisor_is_refused(steady: Tree) -> None:
 def test_programs_inherit_only_their_log(steady: Tree) -> None:
     """A program has stdin (nothing), stdout, stderr and the lock, and none of the supervisor's other descriptors."""
     steady.wait_for(*NAMES)
-    for line in steady.log("started"):
-        if "descriptors" in line:
-            assert len(str(line["descriptors"]).split()) <= 5  # with the one that lists them
-            assert str(line["descriptors"]).startswith("0 1 2 ")
+    told = [str(line["descriptors"]) for line in steady.log("started") if "descriptors" in line]
+    assert len(told) == len(NAMES)
+    for descriptors in told:
+        assert len(descriptors.split()) <= 5  # with the one that lists them
+        assert descriptors.startswith("0 1 2 ")
 
 
 def test_another_number_of_processes_needs_no_restart(steady: Tree) -> None:
