@@ -153,7 +153,7 @@ def trouble(what: str, cause: object) -> None:
 
 
 def warning(what: str) -> None:
-    """Somebody should change something."""
+    """Somebody should read this, and perhaps change something."""
     _emit("warning", what=what)
 
 

@@ -1,1 +1,1 @@
-"""What stands in a message: pure, and without input or output."""
+"""Messages that Paperpath writes itself, bounces: pure, without input or output."""

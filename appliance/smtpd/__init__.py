@@ -1,6 +1,7 @@
 """SMTP in: takes a message from a client, hands it to the queue, says 250 when the queue has it.
 
-Read in this order:
+The world connects to its ports, it connects to the queue's intake door.  It may read the
+generations and write nothing.  Read in this order:
 
 main.py        the process: sockets, sandbox, start and stop
 server.py      what the sessions of a process share: limits, settings, the clock
