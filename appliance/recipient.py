@@ -21,6 +21,7 @@ class Standing(Enum):
     HERE = "delivered here"
     UNKNOWN = "a domain of ours, no such mailbox"
     ELSEWHERE = "another host's"
+    BEHIND = "another host's, named behind a % in an address of ours (percenthack)"
 
 
 class Recipients:
@@ -36,7 +37,7 @@ class Recipients:
     def _standing(self, recipient: bytes) -> Standing:
         destination = self._routes.destination(recipient)
         if not destination.local:
-            return Standing.ELSEWHERE
+            return Standing.ELSEWHERE if destination.address == recipient else Standing.BEHIND
         local = destination.address.rpartition(b"@")[0]
         user = self._users.find(local) if local else None
         if user is None:

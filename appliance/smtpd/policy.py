@@ -70,7 +70,8 @@ class Policy:
             return None
         if standing is Standing.UNKNOWN:
             return Permanent(550, "5.1.1", "no such mailbox here")
-        if may_relay or self._accepted(recipient):
+        # behind a % the domain in front is ours, and so in rcpthosts, but not where the message goes
+        if may_relay or (standing is Standing.ELSEWHERE and self._accepted(recipient)):
             return None
         return Permanent(550, "5.7.1", "relay denied, this is not a domain of ours")
 

@@ -20,6 +20,7 @@ def generation(folder: Path) -> Generation:
     files = {
         "control/me": b"mx.example.org\n",
         "control/virtualdomains": b"example.org:example.org\ncaught.example:caught.example\n",
+        "control/percenthack": b"percent.example\n",
         "users/cdb": users.build(ASSIGN),
         "mail/example.org/.qmail-team": b"&alice@example.org\n",
         "mail/example.org/.qmail-postmaster": b"&alice@example.org\n",
@@ -48,6 +49,9 @@ def generation(folder: Path) -> Generation:
         (b"postmaster", Standing.HERE, "bare postmaster (RFC 5321 section 4.5.1)"),
         (b"nobody", Standing.UNKNOWN, "bare, and nobody"),
         (b"alice@elsewhere.example", Standing.ELSEWHERE, "not ours"),
+        (b"x%elsewhere.example@percent.example", Standing.BEHIND, "not ours, behind a %"),
+        (b"x%alice%example.org@percent.example", Standing.UNKNOWN, "ours behind a %, and nobody"),
+        (b"alice%example.org@percent.example", Standing.HERE, "ours behind a %"),
     ],
 )
 def test_standing(tmp_path: Path, recipient: bytes, standing: Standing, reason: str) -> None:

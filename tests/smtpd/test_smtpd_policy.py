@@ -5,7 +5,11 @@ import pytest
 from appliance.recipient import Standing
 from appliance.smtpd import policy, received
 
-STANDING = {b"alice@here.example": Standing.HERE, b"nobody@here.example": Standing.UNKNOWN}
+STANDING = {
+    b"alice@here.example": Standing.HERE,
+    b"nobody@here.example": Standing.UNKNOWN,
+    b"x%else.example@backup.example": Standing.BEHIND,
+}
 POLICY = policy.Policy(
     lambda recipient: STANDING.get(recipient, Standing.ELSEWHERE),
     rcpthosts=[b"Backup.example", b".backup.example", b""],
@@ -27,6 +31,8 @@ POLICY = policy.Policy(
         (b"s@example.net", b"x@BACKUP.example", 0, False, None, "a domain we are backup MX of"),
         (b"s@example.net", b"x@sub.backup.example", 0, False, None, "a suffix entry"),
         (b"s@example.net", b"x@xbackup.example", 0, False, 550, "not a suffix at a dot"),
+        (b"s@example.net", b"x%else.example@backup.example", 0, False, 550, "relaying behind a %"),
+        (b"s@example.net", b"x%else.example@backup.example", 0, True, None, "the same for a known network"),
         (b"x@spam.EXAMPLE", b"alice@here.example", 0, False, 553, "a bad domain"),
         (b"x@sub.spam.example", b"alice@here.example", 0, False, None, "a bad domain's sub-domain is another one"),
         (b"liar@example.net", b"alice@here.example", 0, True, 553, "a bad sender, also from a known network"),
