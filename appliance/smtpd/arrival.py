@@ -61,7 +61,9 @@ class Arrival:
             if reader.size > intake.INLINE - len(self._trace) and reader.problem() is None:
                 self._begin_stream()
         else:
-            self._stream.put(reader.take())
+            piece = reader.take()
+            if self._task is not None and not self._task.done():  # else nobody takes it: read on without keeping it
+                self._stream.put(piece)
         self.complete = rest is not None
         return rest
 

@@ -94,7 +94,7 @@ class Reader:
             lines = lines[1:]
             self.size = 0
         self.size += len(lines)
-        if self._bare or (self._limit and self.size > self._limit):
+        if self.problem() is not None:
             self._pieces = []  # lost anyway: read on to the end without keeping it
         else:
             self._pieces.append(lines)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LINE = 4096  # bytes of a command line; RFC 5321 section 4.5.3.1.4 asks for 512 and more by extensions
 TOO_MUCH = 16 * 1024 * 1024  # bytes without a line end
 BAD_COMMANDS = 20
+REPLIES = 200  # in one write; then it is seen whether the client reads them
 
 _LINE_TOO_LONG = b"500 5.5.2 line too long\r\n"
 _BARE_LF = b"500 5.5.2 a command line ends in CRLF\r\n"
@@ -88,7 +89,7 @@ class Session(Connection):
             return
         if replies:
             self.transport.write(b"".join(replies))
-        if self.quitting or (self._ended_by_client and not self._waiting):
+        if self.quitting or (self._ended_by_client and not (self._waiting or self._stalled)):
             self.transport.close()
         elif self.server.stopping:
             self.stop()
@@ -117,6 +118,11 @@ class Session(Connection):
             else:
                 replies.append(perform(self, data[position : end - 1]))
             position = end + 1
+            if len(replies) >= REPLIES and self.transport is not None:
+                self.transport.write(b"".join(replies))
+                replies.clear()
+                if self._stalled:
+                    break
             if self.bad_commands >= BAD_COMMANDS:
                 self._say_goodbye(_TOO_MANY_ERRORS, "too many errors", replies)
                 return b""
