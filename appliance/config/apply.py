@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance import log
 from appliance.config.activate import activate
 from appliance.config.gateway import gateway_warning, gateways_in
-from appliance.config.pipeline import ConfigError, compile_files, read, warnings
+from appliance.config.pipeline import ConfigError, Problem, compile_files, read, warnings
 from appliance.control import Control
 from appliance.state import State
 
@@ -33,6 +33,8 @@ def apply(config: Path, state: State, routing: tuple[str, str], *, changed_only:
 
     routing: the kernel's two routing tables. Raises ConfigError, OSError.
     """
+    if config.exists() and not config.is_file():  # reading a FIFO would last for ever
+        raise ConfigError([Problem(str(config), 0, 0, "", "is not a file that can be read again after a change")])
     configuration = read(config)
     name, previous = activate(compile_files(configuration), state)
     if name == previous and changed_only:

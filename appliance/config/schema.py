@@ -16,7 +16,7 @@ from appliance.config.values import FORMATS
 
 FILE = FilePath(__file__).resolve().parents[2] / "schema" / "mail.schema.json"
 
-_CREDENTIALS = re.compile(r"://[^/]*@")
+_CREDENTIALS = re.compile(r":.*@")
 _TYPES = {
     "boolean": "true or false",
     "integer": "a whole number",
@@ -90,10 +90,14 @@ def _missing_key(key: str, part: dict[str, Any]) -> str:
 def _show(value: Any, part: dict[str, Any]) -> str:
     if value is None:
         return "nothing"
-    if isinstance(value, str) and (part.get("writeOnly") or _CREDENTIALS.search(value)):
-        return "text that is not shown here"  # it may be a secret
     if isinstance(value, bool):
         return "true" if value else "false"
+    # where a secret may stand, or what holds one, anything may be a secret
+    secret = any(each.get("writeOnly") for each in (part, *part.get("properties", {}).values()))
+    if isinstance(value, str) and (secret or _CREDENTIALS.search(value)):
+        return "text that is not shown here"
+    if isinstance(value, int) and secret:
+        return "a number that is not shown here"
     if isinstance(value, int):
         return f"the number {value}"
     if isinstance(value, str):

@@ -33,5 +33,5 @@ def test_a_file_that_is_not_there_is_a_clear_error(tmp_path):
 def test_no_secret_is_ever_shown():
     """A plain password in the file does not reach the log."""
     for name in MISTAKES:
-        for secret in ("hunter2", "user:pass", "PRIVATE KEY", "c2FsdHNhbHQ"):
+        for secret in ("hunter2", "4711", "user:pa", "PRIVATE KEY", "c2FsdHNhbHQ"):
             assert secret not in (BAD / name / "expected").read_text()

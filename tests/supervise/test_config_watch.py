@@ -133,6 +133,17 @@ def test_a_broken_file_changes_nothing_and_every_problem_is_a_line(plain: Watche
     until(plain.has_bob, 3, "the repaired file")
 
 
+def test_a_fifo_in_the_file_s_place_changes_nothing(plain: Watched) -> None:
+    """It is refused instead of waited for, and a file in its place comes into force."""
+    fifo = plain.config.with_name("fifo")
+    os.mkfifo(fifo)
+    fifo.rename(plain.config)
+    until(lambda: plain.log("configuration_refused"), 3, "the report")
+    plain.config.unlink()
+    plain.config.write_text(OTHER)
+    until(plain.has_bob, 3, "the file in its place")
+
+
 def test_a_missing_file_changes_nothing(plain: Watched) -> None:
     """A file that is gone is reported once; what it said stays in force."""
     before = os.readlink(plain.state.generation)
