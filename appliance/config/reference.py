@@ -11,6 +11,10 @@ HEAD = """# Configuration
 Every key of `mail.yaml`, from `schema/mail.schema.json` (this page is generated from it). `paperpath check FILE` says what is wrong
 with a file; `paperpath compile FILE --out DIR` shows the control files it becomes. Text that begins with one of `* & | @ [ { ! % >` or
 holds `: ` or a comma in braces goes in quotes. A word in `<>` stands for a name of yours.
+A duration is a number with s, m, h, d or w; a size is a number with B, kB, MB, GB, KiB, MiB or GiB.
+
+A changed file takes effect by itself, for SMTP sessions and delivery attempts that begin after it. A changed `listen` or
+changed `routes` start smtpd or remote again, one process after another, and what they have in hand is finished. `hardening` counts at the next start.
 """
 
 _UNITS = {

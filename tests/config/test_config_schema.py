@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.config import pipeline, schema, sound
+from appliance.config.control_files import KNOWN
 from appliance.config.load import load
 from appliance.config.model import build
 from appliance.config.reference import page
@@ -65,6 +66,11 @@ def test_it_is_a_valid_schema():
     """Editors and other tools can use it."""
     checker = Path(sys.executable).with_name("check-jsonschema")
     subprocess.run([checker, "--check-metaschema", schema.FILE], check=True, capture_output=True)
+
+
+def test_every_control_file_is_named_in_the_reference():
+    """Nobody has to provoke an error to learn which ones there are."""
+    assert [name for name in KNOWN if name not in schema.schema()["properties"]["control"]["description"]] == []
 
 
 def test_every_key_is_described_and_closed():
