@@ -9,7 +9,8 @@ _PATIENCE = (10, 20)  # by channel: local mailboxes come back sooner than other 
 
 def next_attempt(born: float, started: float, channel: int) -> float:
     """The quadratic schedule of qmail, from the age at the attempt's start (guarantee 7)."""
-    age = max(0, int(started - born))
+    born = min(born, started)  # the clock was ahead once, and ids stay ahead with it: mail does not wait for that
+    age = int(started - born)
     return born + (isqrt(age) + _PATIENCE[channel]) ** 2
 
 
