@@ -63,8 +63,12 @@ class Caller:
     def __init__(self, state, name, role, hello=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(20)
-        self.socket.connect(str(state.door(name)))
-        self.socket.sendall(door.hello(role, door.read_token(state, role)) if hello is None else hello)
+        try:
+            self.socket.connect(str(state.door(name)))
+            self.socket.sendall(door.hello(role, door.read_token(state, role)) if hello is None else hello)
+        except OSError:
+            self.close()
+            raise
         self._decoder = netstring.Decoder(64 << 20)
         self._frames = []
 
