@@ -64,13 +64,16 @@ def reports(transaction: Transaction, host: bytes) -> list[Report]:
         outcome = Report(Result.TEMPORARY, b"Giving up on " + host + b".\n")
     if transaction.accepted == count:
         return [outcome] * count
-    refusals = [_recipient(reply, host) if reply.code >= 400 else outcome for reply in transaction.rcpts]
+    refusals = [
+        _recipient(reply, host, transaction.accepted) if reply.code >= 400 else outcome for reply in transaction.rcpts
+    ]
     return refusals + [outcome] * (count - len(refusals))
 
 
-def _recipient(reply: Reply, host: bytes) -> Report:
+def _recipient(reply: Reply, host: bytes, accepted: int) -> Report:
     text = host + b" does not like recipient.\n" + said(reply) + b"\nGiving up on " + host + b".\n"
-    return Report(_result(reply), text)
+    # RFC 5321 section 4.5.3.1.10: beside accepted ones 552 may mean too many; the next attempt has fewer
+    return Report(Result.TEMPORARY if reply.code == 552 and accepted else _result(reply), text)
 
 
 def _interrupted(transaction: Transaction, host: bytes) -> Report:

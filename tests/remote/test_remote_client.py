@@ -88,6 +88,17 @@ def test_some_recipients_are_refused():
     assert "".join(report.result for report in reports(one, b"ip")) == "DK"
 
 
+@pytest.mark.parametrize(("answers", "results"), [(b"250 ok\r\n552 too many", "KZ"), (b"552 full\r\n552 full", "DD")])
+def test_too_many_recipients_at_once_come_again(answers, results):
+    """552 beside an accepted recipient is temporary (RFC 5321 section 4.5.3.1.10), alone it is permanent."""
+    client, one = ready(), transaction(b"r@y", b"q@y")
+    client.begin(one)
+    client.receive(
+        b"250 ok\r\n" + answers + (b"\r\n354 go\r\n250 done\r\n" if b"250" in answers else b"\r\n554 no\r\n")
+    )
+    assert "".join(report.result for report in reports(one, b"ip")) == results
+
+
 def test_the_next_message_follows_the_dot_at_once():
     """RFC 2920 section 3.1: the content's end may begin the next group."""
     client, one, two = ready(), transaction(), transaction()
