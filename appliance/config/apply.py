@@ -16,10 +16,13 @@ from appliance.state import State
 REFUSED = 2
 
 
-def again(config: Path, state: State, routing: tuple[str, str]) -> int:
-    """Bring a changed file into force; if it is bad, log its problems and return 2. Raises OSError."""
+def again(config: Path, state: State, routing: tuple[str, str], *, refused: bool) -> int:
+    """Bring a changed file into force; if it is bad, log its problems and return 2. Raises OSError.
+
+    refused: the last one was, so that this one is told even if it is what was in force all the time.
+    """
     try:
-        apply(config, state, routing, changed_only=True)
+        apply(config, state, routing, changed_only=not refused)
     except ConfigError as error:
         active = Control(state).current().name
         for problem in error.problems:

@@ -23,7 +23,8 @@ QUIET_AT_MOST = 2.0
 LINKS_AT_MOST = 40  # as the kernel
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema"
-DONE = {0, 2}  # exit statuses of the child that applies: in force, refused
+REFUSED = 2
+DONE = {0, REFUSED}  # exit statuses of the child that applies: in force, refused
 
 
 def main(state: State) -> int:
@@ -52,6 +53,7 @@ class Watcher:
         self._config = config
         self._state = state
         self._seen: object = "nothing yet"  # so the first look compiles: the file may have changed just before it
+        self._refused = False  # the last file that was read
         self._folders = Folders()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: set[int] = set()
@@ -79,8 +81,8 @@ class Watcher:
         asked = signal.SIGHUP in self._signals
         self._signals.discard(signal.SIGHUP)  # before: one that comes meanwhile asks for another look
         now = fingerprint(self._config)
-        if (now != self._seen or asked) and self._apply() in DONE:
-            self._seen = now
+        if (now != self._seen or asked) and (status := self._apply()) in DONE:
+            self._seen, self._refused = now, status == REFUSED
 
     def _apply(self) -> int:
         """In a child of its own, whose memory goes with it."""
@@ -90,7 +92,7 @@ class Watcher:
             try:
                 from appliance.config import apply  # noqa: PLC0415  # only this child needs the heavy libraries
 
-                status = apply.again(self._config, self._state, self._routing)
+                status = apply.again(self._config, self._state, self._routing, refused=self._refused)
             except Exception:  # noqa: BLE001  # this is the process's last frame: nothing else would report it
                 log.trouble("the YAML could not be brought into force; tried again soon", traceback.format_exc())
             finally:

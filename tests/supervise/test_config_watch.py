@@ -133,6 +133,15 @@ def test_a_broken_file_changes_nothing_and_every_problem_is_a_line(plain: Watche
     until(plain.has_bob, 3, "the repaired file")
 
 
+def test_a_refused_file_that_is_taken_back_is_told(plain: Watched) -> None:
+    """Else a refusal would be the last word in the log although all is well again."""
+    plain.config.write_text("nonsense: 1\n")
+    until(lambda: plain.log("configuration_refused"), 3, "the refusal")
+    plain.config.write_text(YAML)
+    (line,) = until(lambda: plain.log("activated"), 3, "its end")
+    assert line["configuration"] == line["previous"] == Path(os.readlink(plain.state.generation)).name
+
+
 def test_a_fifo_in_the_file_s_place_changes_nothing(plain: Watched) -> None:
     """It is refused instead of waited for, and a file in its place comes into force."""
     fifo = plain.config.with_name("fifo")
@@ -179,6 +188,15 @@ def test_the_watcher_can_write_generations_only(plain: Watched) -> None:
     """Its sandbox is on: the kernel says so, and a state folder's mail is closed to it."""
     assert "NoNewPrivs:\t1" in Path(f"/proc/{plain.process.pid}/status").read_text()
     assert not plain.log("warning")
+
+
+def test_a_yaml_file_beside_the_state_folder_weakens_the_sandbox_and_says_so(
+    tmp_path: Path, watched: Callable[..., Watched]
+) -> None:
+    """What may read the file's folder may read everything below it: mail and tokens, too."""
+    (tmp_path / "mail.yaml").write_text(YAML)
+    (warning,) = watched(tmp_path / "mail.yaml").log("warning")
+    assert "separate them" in str(warning["what"])
 
 
 def test_the_folders_of_every_link_are_watched(tmp_path: Path) -> None:
