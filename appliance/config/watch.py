@@ -40,6 +40,8 @@ def main(state: State) -> int:
     )
     for sentence in lacking:
         log.warning(sentence)
+    if any(state.root.is_relative_to(folder) for folder in watcher.readable):
+        log.warning("this program can read mail and tokens, for the YAML lies above the state folder: separate them")
     log.started(Control(state).current().name)
     watcher.work()
     log.stopped()
