@@ -54,6 +54,9 @@ class Intake(Visitor):
             return
         if len(frame) - start > intake.INLINE:
             raise ValueError("a large message in one frame")
+        if self._service.short:
+            self._service.refuse(self._outbox.add, LATER)
+            return
         try:
             self._service.accept(self.role, letter, frame[start:], self._outbox.add)
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary, and no other request's fault (guarantee 9)
@@ -69,6 +72,9 @@ class Intake(Visitor):
         self._chunks = asyncio.Queue()
         if Intake.large >= LARGE:
             self._end(b"Ztoo many large messages at the same time")
+            return
+        if self._service.short:
+            self._end(LATER)
             return
         Intake.large += 1
         self._task = asyncio.get_running_loop().create_task(self._receive(letter, self._chunks))

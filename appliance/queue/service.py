@@ -13,7 +13,7 @@ from appliance.control import Control, Generation
 from appliance.envelope import Envelope
 from appliance.errors import Result
 from appliance.lease import Report
-from appliance.queue import schedule
+from appliance.queue import filesystem, schedule
 from appliance.queue.body import Bodies
 from appliance.queue.bounce import compose
 from appliance.queue.commit import Item
@@ -58,6 +58,7 @@ class Service:
         self._ids = Ids(store.last())
         self._stamp = Stamp()
         self.leasing = True
+        self.short = False  # of disk: no new mail
         self.generation: Generation
         self._configure(control.current())
 
@@ -202,9 +203,19 @@ class Service:
     def settled(self) -> None:
         """After each commit: new work, room in memory."""
         self.refresh()
+        self._look_at_disk()
         self.dispatch()
         for feed in self.feeds:
             feed.wake()
+
+    def _look_at_disk(self) -> None:
+        try:
+            short = filesystem.is_short(self.bodies.folder)
+        except OSError:  # the next commit says more
+            return
+        if short != self.short:
+            self.short = short
+            log.warning(f"queue: the disk {'is nearly full, new mail is answered 451' if short else 'has room again'}")
 
     def wake(self) -> None:
         """As `settled`; again soon while a channel is on hold, for nothing else would notice its end."""

@@ -1,9 +1,12 @@
 """A queue whose disk is full: clients are asked to come back, nothing is lost, and it recovers by itself."""
 
+import os
 import resource
+from types import SimpleNamespace
 
 from appliance import intake, lease
 from appliance.errors import Result
+from appliance.queue.store import LOCAL
 
 REQUEST = intake.request(b"bob@elsewhere.example", [b"alice@example.org"], b"Subject: x\n\n" + b"x" * 4000)
 DONE = [lease.Report(Result.DONE)]
@@ -74,3 +77,18 @@ def test_worker_that_hangs_up_at_once(running):
             worker.say(lease.encode_report(lease.decode_delivery(worker.hear()).id, DONE))
         running.wait_for(lambda: len(running.events("finished")) == 30)
     assert running.events("trouble") == []
+
+
+def test_nearly_full_disk(desk, monkeypatch, lines):
+    """While little is free new mail is to come back later, and what is queued goes out; with room again mail is taken."""
+    worker = desk.worker(LOCAL)
+    desk.accept([b"alice@example.org"])
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_blocks=1 << 20, f_bavail=1000, f_frsize=4096))
+    worker.report(DONE[0])
+    assert desk.service.short
+    assert desk.service.count == 0
+    monkeypatch.undo()
+    desk.advance(10)
+    assert not desk.service.short
+    assert "nearly full" in lines()
+    assert "room again" in lines()
