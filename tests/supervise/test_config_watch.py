@@ -199,15 +199,6 @@ def test_a_yaml_file_beside_the_state_folder_weakens_the_sandbox_and_says_so(
     assert "separate them" in str(warning["what"])
 
 
-def test_a_yaml_file_beside_the_state_folder_weakens_the_sandbox_and_says_so(
-    tmp_path: Path, watched: Callable[..., Watched]
-) -> None:
-    """What may read the file's folder may read everything below it: mail and tokens, too."""
-    (tmp_path / "mail.yaml").write_text(YAML)
-    (warning,) = watched(tmp_path / "mail.yaml").log("warning")
-    assert "separate them" in str(warning["what"])
-
-
 def test_the_folders_of_every_link_are_watched(tmp_path: Path) -> None:
     """A change of any link on the way to the file can make it another file."""
     real = tmp_path / "releases" / "5"
