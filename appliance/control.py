@@ -59,6 +59,11 @@ class Generation:
         pairs = (line.partition(b":") for line in self.lines(name) or ())
         return {key.lower(): value for key, colon, value in pairs if colon}
 
+    def processes(self, program: str) -> int:
+        """How many processes of a program are asked for; a number that is none counts as 1."""
+        asked = self.mapping("processes").get(program.encode(), b"")
+        return int(asked) if asked.isdigit() else 1
+
     @property
     def me(self) -> bytes:
         """The host's name. Raises LookupError: nothing can run without it."""

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import os
 from dataclasses import asdict
-from pathlib import Path
 
+from appliance.cli import state_option
 from appliance.state import State
 from appliance.supervise.health import examine
 
@@ -13,13 +12,7 @@ HELP = "Is everything that should run there and working? Exit status 0 if it is,
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state",
-        metavar="DIR",
-        type=Path,
-        default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
-        help="the state folder (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
-    )
+    state_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from appliance import message_id
+from appliance.cli import state_option
 from appliance.queue.ask import NoAnswer, ask
 from appliance.state import State
 
@@ -26,13 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show = verbs.add_parser("show", help="everything about one message, with its header")
     show.add_argument("id", metavar="ID", type=_id, help="as in the log, such as 1k0vnjfcffm")
     for verb in (listing, show):
-        verb.add_argument(
-            "--state",
-            metavar="DIR",
-            type=Path,
-            default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
-            help="the state folder (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
-        )
+        state_option(verb)
         verb.add_argument("--json", action="store_true", help="one JSON object a line")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from appliance import log, sandbox
+from appliance.cli import state_option
 from appliance.control import Control
 from appliance.state import State
 from appliance.supervise import owner
@@ -28,13 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("/etc/paperpath/mail.yaml"),
         help="the YAML file (default: %(default)s)",
     )
-    parser.add_argument(
-        "--state",
-        metavar="DIR",
-        type=Path,
-        help="the state folder, made if it is missing (default: $PAPERPATH_STATE, or /var/lib/paperpath)",
-        default=Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath"),
-    )
+    state_option(parser, "the state folder, made if it is missing")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,9 +1,8 @@
 """The control files that remote obeys, read once for each generation."""
 
-import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from appliance import endpoint
 from appliance.control import Generation
 from appliance.remote.hops import Routes
 
@@ -38,24 +37,14 @@ class Settings:
             name=generation.name,
             helo=generation.line("helohost", me),
             me=me.lower(),
-            concurrency=_share(generation.integer("concurrencyremote", 20), generation.mapping("processes")),
+            # what one of several remote programs may have, rounded up
+            concurrency=-(-generation.integer("concurrencyremote", 20) // max(1, generation.processes("remote"))),
             connect=max(1, generation.integer("timeoutconnect", 60)),
             answer=max(1, generation.integer("timeoutremote", 1200)),
             routes=Routes(generation.mapping("smtproutes"), frozenset(generation.mapping("routesecurity"))),
-            resolvers=tuple(map(_endpoint, generation.lines("resolvers") or ())),
-            own=frozenset(_endpoint(value)[0] for value in generation.mapping("listen").values()),
+            resolvers=tuple(
+                (str(ip), port)
+                for ip, port in (endpoint.parse(line, 53) for line in generation.lines("resolvers") or ())
+            ),
+            own=frozenset(str(endpoint.parse(value, 0)[0]) for value in generation.mapping("listen").values()),
         )
-
-
-def _share(concurrency: int, processes: Mapping[bytes, bytes]) -> int:
-    """What one of several remote programs may have, rounded up."""
-    asked = processes.get(b"remote", b"1")
-    return -(-concurrency // max(1, int(asked) if asked.isdigit() else 1))
-
-
-def _endpoint(text: bytes) -> tuple[str, int]:
-    """`192.0.2.1`, `192.0.2.1:53` or `[2001:db8::1]:53`; port 53 if none. Raises ValueError."""
-    host, colon, port = text.decode("ascii").rpartition(":")
-    if not colon or not port.isdigit() or (":" in host and not host.startswith("[")):
-        host, port = text.decode("ascii"), "53"
-    return str(ipaddress.ip_address(host.strip("[]"))), int(port)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import resource
 import signal
 import socket
@@ -11,7 +10,7 @@ from collections.abc import Coroutine
 
 import uvloop
 
-from appliance import door, log, sandbox
+from appliance import door, endpoint, log, sandbox
 from appliance.intake import Intake
 from appliance.smtpd.server import Server
 from appliance.state import State
@@ -38,7 +37,7 @@ async def _serve(state: State) -> int:
         hello = door.hello("smtpd", door.read_token(state, "smtpd"))
         server = Server(state, Intake(state, "smtpd"), hello)
         where = (server.settings.listen or b"").decode("ascii", "replace")
-        listener = listen(where) if where else None
+        listener = listen(server.settings.listen) if server.settings.listen else None
     except (OSError, LookupError, ValueError) as error:
         log.trouble("smtpd can't start", f"{where}: {error}" if where else error)
         log.flush()
@@ -66,17 +65,16 @@ async def _serve(state: State) -> int:
     return 0
 
 
-def listen(address: str) -> socket.socket:
+def listen(address: bytes) -> socket.socket:
     """A listening socket for `host:port`, IPv6 in brackets. Raises OSError, ValueError."""
-    host, _, port = address.rpartition(":")
-    ip = ipaddress.ip_address(host.strip("[]"))
+    ip, port = endpoint.parse(address)
     listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if ip.version == 6:  # [::] is every address, IPv4's too, whatever the system's default
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((str(ip), int(port)))
+        listener.bind((str(ip), port))
         listener.setblocking(False)
     except BaseException:
         listener.close()

@@ -20,7 +20,7 @@ class Settings:
         self.timeout = max(1, generation.integer("timeoutsmtpd", 1200))
         self.max_sessions = generation.integer("maxsessions", 1000)
         self.max_sessions_per_client = generation.integer("maxsessionsperclient", 0)
-        self.processes = max(1, _processes(generation))
+        self.processes = max(1, generation.processes("smtpd"))
         self.listen = generation.mapping("listen").get(b"smtp")
         greeting = generation.line("smtpgreeting", self.me)
         self.greeting = b"220 %b ESMTP\r\n" % greeting
@@ -41,8 +41,3 @@ class Settings:
         bare_newline = policy.networks(generation.lines("barenewline") or ())
         # the same clients come again and again, and a generation never changes
         self.client = lru_cache(maxsize=4096)(lambda address: policy.client(address, relay_from, bare_newline))
-
-
-def _processes(generation: Generation) -> int:
-    number = generation.mapping("processes").get(b"smtpd", b"1")
-    return int(number) if number.isdigit() else 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance import door, netstring
+from appliance import door, endpoint, netstring
 from appliance.control import Control, Generation
 from appliance.state import State
 from appliance.supervise.programs import PROGRAMS, count, processes
@@ -48,10 +48,8 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
     report.problems.extend(_full(state))
-    for line in generation.lines("listen") or ():
-        name, _, where = line.decode("latin-1").partition(":")
-        if name == "smtp":
-            report.problems.extend(_ask_smtp(where))
+    if smtp := generation.mapping("listen").get(b"smtp"):
+        report.problems.extend(_ask_smtp(smtp))
     return report
 
 
@@ -112,11 +110,11 @@ def ping(state: State) -> dict[str, Any]:
                 return answer
 
 
-def _ask_smtp(where: str) -> list[str]:
+def _ask_smtp(listener: bytes) -> list[str]:
     """Greeting and QUIT; 421 is the answer of one that is busy, not of one that is broken."""
-    host, _, port = where.rpartition(":")
+    where = listener.decode("latin-1")
     try:
-        with socket.create_connection(_reachable(host, int(port)), PATIENCE) as connection:
+        with socket.create_connection(_reachable(listener), PATIENCE) as connection:
             connection.settimeout(PATIENCE)
             greeting = connection.recv(512)
             connection.sendall(b"QUIT\r\n")
@@ -127,7 +125,7 @@ def _ask_smtp(where: str) -> list[str]:
     return [] if greeting[:3] in {b"220", b"421"} else [f"SMTP on {where} greets with {greeting[:80]!r}"]
 
 
-def _reachable(host: str, port: int) -> tuple[str, int]:
+def _reachable(listener: bytes) -> tuple[str, int]:
     """Where to connect to for a listening address: all addresses include loopback."""
-    host = host.strip("[]")
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  # compared, not bound
+    ip, port = endpoint.parse(listener)
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(ip), str(ip)), port  # noqa: S104  # compared, not bound

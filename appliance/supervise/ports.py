@@ -6,31 +6,27 @@ not share finds out.
 """
 
 import errno
-import ipaddress
 import socket
 
+from appliance import endpoint
 from appliance.control import Generation
-
-SERVED = ("smtp",)  # listeners that a program serves so far
+from appliance.supervise.programs import SERVED
 
 
 def taken(generation: Generation) -> list[str]:
     """Why listeners can't be had, a sentence each. Raises ValueError for a damaged control/listen."""
     listeners = generation.mapping("listen")
-    return [why for name in SERVED if (why := _taken(listeners.get(name.encode(), b"").decode("ascii")))]
+    return [why for name in sorted(SERVED) if (where := listeners.get(name.encode())) and (why := _taken(where))]
 
 
-def _taken(where: str) -> str:
-    if not where:
-        return ""
-    host, _, port = where.rpartition(":")
-    ip = ipaddress.ip_address(host.strip("[]"))
+def _taken(where: bytes) -> str:
+    ip, port = endpoint.parse(where)
     with socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may linger
         try:
-            probe.bind((str(ip), int(port)))
+            probe.bind((str(ip), port))
         except OSError as error:
-            return f"can't listen on {where}: {error.strerror}{_HINTS.get(error.errno or 0, '')}"
+            return f"can't listen on {where.decode()}: {error.strerror}{_HINTS.get(error.errno or 0, '')}"
     return ""
 
 

@@ -41,6 +41,10 @@ PROGRAMS = (
 )
 
 
+# the names of control/listen that some program serves so far
+SERVED = frozenset[str]().union(*(program.serves for program in PROGRAMS))
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """One process to keep running; a process whose description changes is restarted."""
@@ -64,7 +68,4 @@ def count(generation: Generation, program: Program) -> int:
     """How many processes of a program; a number that is none counts as 1. Raises OSError."""
     if program.serves and not program.serves & {name.decode("latin-1") for name in generation.mapping("listen")}:
         return 0
-    if not program.several:
-        return 1
-    asked = generation.mapping("processes").get(program.name.encode(), b"")
-    return int(asked) if asked.isdigit() else 1
+    return generation.processes(program.name) if program.several else 1

@@ -314,7 +314,7 @@ def test_ipv6_addresses_are_listened_on():
     """`[::1]:0` is an address to listen on, too."""
     if not Path("/proc/net/if_inet6").exists():
         pytest.skip("no IPv6 here")
-    with listen("[::1]:0") as listener:
+    with listen(b"[::1]:0") as listener:
         assert listener.getsockname()[0] == "::1"
 
 
