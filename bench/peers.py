@@ -57,6 +57,17 @@ def need_root() -> str | None:
     return "it must be started as root" if os.geteuid() else None
 
 
+def obstacle(packages: list[str]) -> str | None:
+    """Why a server of these Debian packages can't run here."""
+    try:
+        unusable = need_root()
+        if unusable is None:
+            unpacked(packages)
+    except NotAvailable as reason:
+        return str(reason)
+    return unusable
+
+
 def private_etc(folder: Path, users: dict[str, tuple[int, str]]) -> Path:
     """An etc folder to lay over /etc: this machine's users and groups plus `users` (name: uid, home)."""
     etc = folder / "etc"

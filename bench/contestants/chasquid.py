@@ -3,7 +3,7 @@
 import subprocess
 
 from bench.contestant import DOMAIN, MAILBOX, Place, Start, make_maildir
-from bench.peers import MAILBOX_UID, NotAvailable, give, need_root, package_version, private_etc, unpacked
+from bench.peers import MAILBOX_UID, give, obstacle, package_version, private_etc, unpacked
 
 TITLE = "chasquid"
 SESSIONS = 20
@@ -26,10 +26,7 @@ mail_delivery_agent_args: "{folder}/data/mailfilter"
 
 def missing() -> str | None:
     """Why it can't run here."""
-    try:
-        return need_root() or (str(unpacked(_PACKAGES)) and None)
-    except NotAvailable as reason:
-        return str(reason)
+    return obstacle(_PACKAGES)
 
 
 def version() -> str:

@@ -1,7 +1,7 @@
 """Exim: exim4-daemon-light with a small configuration of its own; what is not set is Exim's default."""
 
 from bench.contestant import DOMAIN, Place, Start, make_maildir
-from bench.peers import DAEMON_UID, MAILBOX_UID, NotAvailable, give, need_root, package_version, private_etc, unpacked
+from bench.peers import DAEMON_UID, MAILBOX_UID, give, obstacle, package_version, private_etc, unpacked
 
 TITLE = "Exim"
 SESSIONS = 20
@@ -67,10 +67,7 @@ begin retry
 
 def missing() -> str | None:
     """Why it can't run here."""
-    try:
-        return need_root() or (str(unpacked(_PACKAGES)) and None)
-    except NotAvailable as reason:
-        return str(reason)
+    return obstacle(_PACKAGES)
 
 
 def version() -> str:

@@ -5,9 +5,8 @@ from bench.peers import (
     DAEMON_UID,
     MAILBOX_UID,
     QUEUE_UID,
-    NotAvailable,
     give,
-    need_root,
+    obstacle,
     package_version,
     private_etc,
     unpacked,
@@ -35,10 +34,7 @@ match from any for any action "smarthost"
 
 def missing() -> str | None:
     """Why it can't run here."""
-    try:
-        return need_root() or (str(unpacked(_PACKAGES)) and None)
-    except NotAvailable as reason:
-        return str(reason)
+    return obstacle(_PACKAGES)
 
 
 def version() -> str:
