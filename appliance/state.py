@@ -3,7 +3,7 @@
     generations/HASH/ control/ users/ mail/ (compiled dot-qmail files)
     generations/active  link to the generation in force, swapped in one step
     control, users    links through it, for people and qmail's tools
-    queue/            the queue program's own: queue.sqlite, body/
+    queue/            the queue program's own: queue.sqlite, journal, body/
     mail/             mailboxes: <domain>/<mailbox>/Maildir
     run/              sockets, role tokens, the lock; made fresh at every start
 
@@ -35,6 +35,10 @@ class State:
     @property
     def database(self) -> Path:
         return self.root / "queue" / "queue.sqlite"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "queue" / "journal"
 
     @property
     def bodies(self) -> Path:

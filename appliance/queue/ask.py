@@ -12,8 +12,8 @@ from typing import Any
 from appliance import door, message_id, netstring
 from appliance.control import Control
 from appliance.queue.body import Bodies
+from appliance.queue.durable import DurableStore
 from appliance.queue.look import PAGE, Public, listed, shown
-from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import Store
 from appliance.route import Routes
 from appliance.state import State
@@ -65,7 +65,7 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]
     if not state.database.exists():
         raise NoAnswer(f"the queue does not run, and there is no {state.database}; is that the right --state?")
     try:
-        store = SqliteStore(state.database)
+        store = DurableStore(state.database, state.journal)
     except OSError as error:
         raise NoAnswer(f"the queue's door does not answer, and its file can't be read: {error}") from error
     bodies = Bodies(state.bodies)

@@ -1,13 +1,15 @@
-"""Group commit: one thread writes; all that arrives while it does shares the next commit.
+"""Group commit: what one turn of the loop brings, or what arrives while the last commit runs, is committed together.
 
-Commits and reads are done in the order they were asked for, and their results come back to the
-event loop in that order; the rest of the queue relies on it.
+While the disk is quick the loop commits by itself: to hand it to a thread and take it back costs more than the sync.
+Else a thread does, and so does it all reading.  Commits and reads are done in the order they were asked for, and their
+results come back to the event loop in that order; the rest of the queue relies on it.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from appliance import log
@@ -16,6 +18,7 @@ from appliance.queue.store import Change, Store, Unavailable
 BATCH = 2000  # items a commit at most: bounds what one failure makes wait
 IDLE = 0.05  # seconds without work before housekeeping
 RETRY = 1.0  # seconds before a report is tried again that the disk refused
+QUICK = 0.002  # seconds; a commit that took longer makes the next one the thread's
 
 Later = Callable[[float, Callable[[], None]], Any]
 
@@ -55,6 +58,10 @@ class Writer:
         self._pending: list[Item] = []
         self._busy = False
         self._scheduled = False
+        self._quick = False  # the last commit was
+        self._asked = 0  # jobs that the thread has not finished
+        self._resting = False  # a timer runs that looks for a quiet moment
+        self._changed = 0.0  # when the last commit ended
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -69,7 +76,10 @@ class Writer:
     def submit(self, item: Item) -> None:
         """Make it durable with the next commit."""
         self._pending.append(item)
-        if not self._busy and not self._scheduled:
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._pending and not self._busy and not self._scheduled:
             self._scheduled = True
             self._soon(self._begin)  # what else this turn of the loop brings comes along
 
@@ -82,9 +92,17 @@ class Writer:
                 result = ask()
             except Exception as error:  # noqa: BLE001  # told to the one who asked
                 failure = error
-            self._post(tell, result, failure)
+            self._post(self._told, tell, result, failure)
 
+        self._ask(job)
+
+    def _ask(self, job: Callable[[], None]) -> None:
+        self._asked += 1
         self._jobs.put(job)
+
+    def _told(self, tell: Callable[..., None], *result: Any) -> None:
+        self._asked -= 1
+        tell(*result)
 
     def stop(self) -> None:
         """Finish what was asked for and end the thread; blocks."""
@@ -97,15 +115,27 @@ class Writer:
             return
         items, self._pending = self._pending[:BATCH], self._pending[BATCH:]
         self._busy = True
-        self._jobs.put(lambda: self._post(self._finished, items, write(self._store, items)))
+        if self._in_loop:
+            self._finished(items, *_timed(self._store, items))
+        else:
+            self._ask(lambda: self._post(self._told, self._finished, items, *_timed(self._store, items)))
 
-    def _finished(self, items: list[Item], errors: Sequence[Exception | None] | None) -> None:
+    @property
+    def _in_loop(self) -> bool:
+        """Whether the next commit is the loop's: the thread must be at rest then."""
+        return self._quick and not self._asked
+
+    def _finished(self, items: list[Item], errors: Sequence[Exception | None] | None, seconds: float) -> None:
         self._busy = False
+        self._quick = seconds < QUICK
+        self._changed = time.monotonic()
         kept: list[Item] = []
         if errors is None:
-            self._begin()  # the disk works while we tell people
+            if not self._in_loop:
+                self._begin()  # the disk works while we tell people
             for item in items:
                 _tell(item, None)
+            self._schedule()
         else:
             log.trouble(
                 "queue: a commit failed; requests are answered 451, reports are kept", next(filter(None, errors), "?")
@@ -121,31 +151,39 @@ class Writer:
                 self._scheduled = True
                 self._later(RETRY, self._begin)
             else:
-                self._begin()
+                self._schedule()
+        if self._store.untidy():
+            self._ask(lambda: self._tidy(idle=False))
+        elif not self._resting:
+            self._resting = True
+            self._later(IDLE, self._rest)
         self._settled()
 
-    def _work(self) -> None:
-        while True:
-            try:
-                job = self._jobs.get(timeout=IDLE) if not self._asleep else self._jobs.get()
-            except Empty:
-                self._asleep = True
-                self._tidy(idle=True)
-                continue
-            if job is None:
-                return
-            self._asleep = False
-            job()
-            self._tidy(idle=False)
+    def _rest(self) -> None:
+        """Use a quiet moment."""
+        if self._busy or time.monotonic() - self._changed < IDLE:
+            self._later(IDLE, self._rest)
+            return
+        self._resting = False
+        self._ask(lambda: self._tidy(idle=True))
 
-    _asleep = True
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
     def _tidy(self, idle: bool) -> None:
+        failure = None
         try:
             self._store.tidy(idle)
         except Exception as error:  # noqa: BLE001  # housekeeping must not end the one thread that writes
-            with suppress(RuntimeError):  # the loop has ended
-                self._post(log.trouble, "queue: checkpoint failed, it is tried again later", error)
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended
+            self._post(self._told, _tidied, failure)
+
+
+def _tidied(failure: Exception | None) -> None:
+    if failure is not None:
+        log.trouble("queue: housekeeping failed, it is tried again later", failure)
 
 
 def _tell(item: Item, error: Exception | None) -> None:
@@ -153,6 +191,11 @@ def _tell(item: Item, error: Exception | None) -> None:
         item.done(error)
     except Exception as defect:  # noqa: BLE001  # the others of this commit must be told all the same
         log.trouble("queue: a defect after a commit; what was committed is safe", repr(defect))
+
+
+def _timed(store: Store, items: Sequence[Item]) -> tuple[Sequence[Exception | None] | None, float]:
+    began = time.monotonic()
+    return write(store, items), time.monotonic() - began
 
 
 def write(store: Store, items: Sequence[Item]) -> Sequence[Exception | None] | None:

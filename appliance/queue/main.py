@@ -19,9 +19,9 @@ from appliance.queue.admin import Admin
 from appliance.queue.body import Bodies
 from appliance.queue.commit import Writer
 from appliance.queue.door import Visitor
+from appliance.queue.durable import DurableStore
 from appliance.queue.intake import Intake
 from appliance.queue.service import Service
-from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import Refused, Store
 from appliance.queue.worker import WorkerDoor
 from appliance.state import State
@@ -58,7 +58,7 @@ def main(state: State) -> int:
     return 0
 
 
-def open_store(state: State) -> SqliteStore:
+def open_store(state: State) -> DurableStore:
     """The folders and the database. Raises OSError."""
     for folder in (state.queue, state.bodies):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def open_store(state: State) -> SqliteStore:
     found = filesystem.kind(state.queue.resolve(), filesystem.TABLE.read_text())
     if filesystem.is_network(found):
         raise Refused(f"{state.queue} lies on a network file system ({found}); the queue needs a local one")
-    store = SqliteStore(state.database)
+    store = DurableStore(state.database, state.journal)
     safeio.sync_directory(state.queue)
     safeio.sync_directory(state.root)
     return store

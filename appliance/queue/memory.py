@@ -86,6 +86,9 @@ class MemoryStore:
     def last(self) -> int:
         return max([self._last, *self._deliveries])
 
+    def untidy(self) -> bool:
+        return False
+
     def tidy(self, idle: bool) -> None:
         pass
 

@@ -31,8 +31,10 @@ CREATE TABLE IF NOT EXISTS failure(id INTEGER PRIMARY KEY, message INTEGER NOT N
 CREATE INDEX IF NOT EXISTS failure_message ON failure(message);
 CREATE TABLE IF NOT EXISTS last_id(one INTEGER PRIMARY KEY CHECK (one = 1), id INTEGER NOT NULL);
 INSERT OR IGNORE INTO last_id VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS journal(one INTEGER PRIMARY KEY CHECK (one = 1), cycle BLOB NOT NULL);
+INSERT OR IGNORE INTO journal VALUES (1, randomblob(8));
 """
-VERSION = 1  # of the schema, in user_version
+VERSION = 2  # of the schema, in user_version; 1 had no journal
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
 # what the disk does to us, as opposed to what we do to the database
 _DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
@@ -68,7 +70,7 @@ class SqliteStore:
         connection.pragma("temp_store", "memory")
         connection.pragma("cache_size", -16000)
         version = connection.pragma("user_version")
-        if version not in (0, VERSION):
+        if version not in (0, 1, VERSION):
             raise Refused(f"the database has version {version}, this program reads {VERSION}")
         connection.execute("BEGIN EXCLUSIVE;" + _SCHEMA + f"PRAGMA user_version={VERSION}; COMMIT")
         # setting a hook turns automatic checkpoints off; ours are in tidy()
@@ -85,7 +87,8 @@ class SqliteStore:
         except _DISK as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], cycle: bytes | None = None) -> None:
+        """As the others' commit; in the same transaction the journal's new cycle."""
         run = self._cursor.execute
         with self._disk_errors():
             if self._connection.in_transaction:  # a roll-back failed with the disk
@@ -93,6 +96,8 @@ class SqliteStore:
             run("BEGIN IMMEDIATE")
             try:
                 self._apply(changes)
+                if cycle is not None:
+                    run("UPDATE journal SET cycle=?", (cycle,))
                 run("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -203,6 +208,14 @@ class SqliteStore:
 
     def last(self) -> int:
         return int(self._value("SELECT max(id, (SELECT coalesce(max(id), 0) FROM delivery)) FROM last_id"))
+
+    def cycle(self) -> bytes:
+        """The journal's cycle whose records are not in the database yet."""
+        found: bytes = self._value("SELECT cycle FROM journal")
+        return found
+
+    def untidy(self) -> bool:
+        return self._log_bytes > MUCH
 
     def tidy(self, idle: bool) -> None:
         if self._log_bytes > (SOME if idle else MUCH):

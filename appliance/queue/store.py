@@ -119,6 +119,9 @@ class Store(Protocol):
     def last(self) -> int:
         """The highest id ever given out."""
 
+    def untidy(self) -> bool:
+        """Housekeeping is overdue."""
+
     def tidy(self, idle: bool) -> None:
         """Housekeeping when convenient (idle) or overdue (not idle)."""
 

@@ -11,7 +11,7 @@ SESSIONS = 20
 SHARE = 1.0
 RELAY_BY_ALIAS = False
 DURABILITY = (
-    "before the 250: one fdatasync of the queue's write-ahead log, shared by all messages that came during the last one; "
+    "before the 250: one synced write to the queue's journal, shared by all messages that came during the last one; "
     "before the queue forgets it: the Maildir file before its rename and the folder after it, by syncfs or by fsync each"
 )
 

@@ -1,17 +1,24 @@
-"""Both stores, and a queue on each."""
+"""The stores, and a queue on each."""
 
 import pytest
 from queue_parts import Desk, make_state
 from queue_process import Running
 
 from appliance import log
+from appliance.queue.durable import DurableStore
 from appliance.queue.memory import MemoryStore
 from appliance.queue.sqlite import SqliteStore
 
+STORES = {
+    "durable": lambda folder: DurableStore(folder / "queue.sqlite", folder / "journal"),
+    "sqlite": lambda folder: SqliteStore(folder / "queue.sqlite"),
+    "memory": lambda _: MemoryStore(),
+}
 
-@pytest.fixture(params=["sqlite", "memory"])
+
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
-    made = SqliteStore(tmp_path / "queue.sqlite") if request.param == "sqlite" else MemoryStore()
+    made = STORES[request.param](tmp_path)
     yield made
     made.close()
 

@@ -1,6 +1,7 @@
 """Group commit: what arrives together is written together, and fails alone."""
 
 import asyncio
+import threading
 import time
 
 import apsw
@@ -136,3 +137,71 @@ def test_full_or_broken_disk(tmp_path, disk, fault, error, monkeypatch):
     again = SqliteStore(tmp_path / "q")
     assert [item.message.id for item in again.listing(0, 10)] == [10, 40]
     again.close()
+
+
+class Watched(MemoryStore):
+    """Remembers which thread did what."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads, self.tidied = [], []
+
+    def commit(self, changes):
+        self.threads.append(threading.current_thread().name)
+        super().commit(changes)
+
+    def tidy(self, idle):
+        self.tidied.append((threading.current_thread().name, idle))
+
+
+def test_quick_disk_is_used_by_the_loop_itself():
+    """After a quick commit the next is done at once, without a thread; in the quiet after it the thread tidies up."""
+    store = Watched()
+    groups = [[Note(10)], [Note(20)], [Note(30), Note(40)]]
+
+    async def run():
+        await written(store, *groups)
+
+    asyncio.run(run())
+    assert store.threads == ["writer", "MainThread", "MainThread"]
+    assert [item.told for group in groups for item in group] == [[None]] * 4
+
+
+def test_quiet_moment_is_used(monkeypatch):
+    """A while after the last commit the store is tidied, once, by the thread."""
+    monkeypatch.setattr(commit, "IDLE", 0.02)
+    store = Watched()
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        writer = commit.Writer(store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, lambda: None)
+        writer.start()
+        writer.submit(Note(10))
+        await asyncio.sleep(0.2)
+        await loop.run_in_executor(None, writer.stop)
+
+    asyncio.run(run())
+    assert store.tidied == [("writer", True)]
+
+
+def test_commits_and_reads_keep_their_order():
+    """A commit after a read waits for it even if the disk is quick; the read sees what was committed before it."""
+    store, told = Watched(), []
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        writer = commit.Writer(store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, lambda: None)
+        writer.start()
+        for number in (10, 20, 30):
+            item = Note(number)
+            item.done = lambda _, number=number: told.append(number)
+            writer.submit(item)
+            while not writer.idle:  # noqa: ASYNC110  # the writer has no event for it
+                await asyncio.sleep(0)
+            writer.read(lambda: (time.sleep(0.02), store.count())[1], lambda count, _: told.append(f"{count} messages"))
+        while len(told) < 6:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await loop.run_in_executor(None, writer.stop)
+
+    asyncio.run(run())
+    assert told == [10, "1 messages", 20, "2 messages", 30, "3 messages"]

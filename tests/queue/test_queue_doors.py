@@ -148,7 +148,11 @@ def test_stop_waits_for_reports(running):
         assert running.stop() == 0
         assert worker.hear() is None
     assert len(running.events("finished")) == 1
-    assert set(os.listdir(running.state.queue)) == {"body", "queue.sqlite"}  # the write-ahead log is folded back
+    assert set(os.listdir(running.state.queue)) == {
+        "body",
+        "journal",
+        "queue.sqlite",
+    }  # the write-ahead log is folded back
 
 
 def test_ping_counts(running):

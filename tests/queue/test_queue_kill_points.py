@@ -21,6 +21,7 @@ from appliance.errors import MailError, Result
 POINTS = [
     *(("fdatasync", n) for n in (1, 2, 3, 4, 7, 12, 23, 40)),
     *(("pwrite64", n) for n in (1, 2, 3, 4, 20, 45, 46, 47, 48, 49, 200)),
+    *(("pwritev2", n) for n in (1, 2, 3, 5, 10, 20, 30)),
     *(("fsync", n) for n in (1, 2, 3, 4, 6)),
     *(("write", n) for n in (1, 3, 20, 60)),
     *(("sendmsg", n) for n in (1, 5)),

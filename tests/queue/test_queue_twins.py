@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from appliance.queue.durable import DurableStore
 from appliance.queue.memory import MemoryStore
-from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import REMOTE, Change, DeliveryRow, MessageRow, records
 
 DESTINATIONS = [b"", b"a.example", b"b.example"]
@@ -19,9 +19,13 @@ class Twins(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.disk = SqliteStore(Path(self.folder.name) / "q")
+        self.disk = self.opened()
         self.memory = MemoryStore()
         self.last = 0
+
+    def opened(self):
+        folder = Path(self.folder.name)
+        return DurableStore(folder / "q", folder / "journal", size=32 * 1024)
 
     def both(self, *changes):
         for store in (self.disk, self.memory):
@@ -62,10 +66,22 @@ class Twins(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.disk.close()
-        self.disk = SqliteStore(Path(self.folder.name) / "q")
+        self.disk = self.opened()
 
-    @invariant()
+    @rule()
+    def die(self):
+        """As after kill -9: nothing is folded, and the next one finds what is on disk."""
+        self.disk._journal.close()
+        self.disk._database.close()
+        self.disk = self.opened()
+
+    @rule(idle=st.booleans())
+    def tidy(self, idle):
+        self.disk.tidy(idle)
+
+    @rule()
     def same(self):
+        """A look folds the journal into the database, so it is not taken after each step."""
         a, b = self.disk, self.memory
         assert a.listing(0, 10_000) == b.listing(0, 10_000)
         assert (a.count(), a.last()) == (b.count(), b.last())
@@ -79,9 +95,10 @@ class Twins(RuleBasedStateMachine):
         assert all(row.channel == REMOTE for row in a.due_to(b"a.example", 99.0, 99))
 
     def teardown(self):
+        self.same()
         self.disk.close()
         self.folder.cleanup()
 
 
-Twins.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Twins.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestTwins = Twins.TestCase

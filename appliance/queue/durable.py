@@ -1,0 +1,127 @@
+"""The store that the queue works on: a journal in front of the database.
+
+A commit is one write to the journal, synced.  The database gets the sum of what the journal holds when that is full, when
+somebody reads, and at the end: most mail is delivered before, and never touches it.
+
+If the process ends at any instant, the next start finds in the database all that was folded into it, with the cycle that
+the journal began then, and in the journal all that was committed since.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from appliance.queue.journal import SIZE, Journal
+from appliance.queue.pending import Pending
+from appliance.queue.record import Damaged, decode, encode
+from appliance.queue.sqlite import SqliteStore
+from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, Refused, Unavailable
+
+
+class DurableStore:
+    """Raises Refused if the files can't be opened, or another process has them; Unavailable if the disk fails."""
+
+    def __init__(self, database: Path, journal: Path, size: int = SIZE) -> None:
+        self._database = SqliteStore(database)  # first: it keeps others out
+        try:
+            try:
+                self._journal = Journal(journal, size)
+            except OSError as error:
+                raise Refused(f"{journal} can't be opened: {error}") from error
+            try:
+                self._recover()
+            except BaseException:
+                self._journal.close()
+                raise
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _recover(self) -> None:
+        """What an earlier process had committed and not folded."""
+        self._pending = Pending()
+        self._spoiled = False
+        self._cycle = self._database.cycle()
+        try:
+            for payload in self._journal.read(self._cycle):
+                self._pending.add(decode(payload))
+        except (OSError, Damaged) as error:
+            raise Refused(f"the queue's journal can't be read: {error}") from error
+        self._fold()
+
+    def _fold(self) -> None:
+        """Write the sum of the journal into the database, and begin a new cycle."""
+        self._fold_with(())
+
+    def _fold_with(self, changes: Sequence[Change]) -> None:
+        cycle = os.urandom(8)
+        self._database.commit([self._pending.sum(), *changes], cycle)
+        self._cycle, self._pending, self._spoiled = cycle, Pending(), False
+        self._journal.begin()
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        self._pending.check(changes)
+        pieces = encode(changes)
+        if self._spoiled or not self._journal.fits(pieces):
+            self._fold()
+            if not self._journal.fits(pieces):
+                self._fold_with(changes)
+                return
+        try:
+            self._journal.append(self._cycle, pieces)
+        except OSError as error:
+            # it may be on disk all the same: only a new cycle makes it void
+            self._spoiled = True
+            raise Unavailable(f"journal: {error}") from error
+        for change in changes:
+            self._pending.add(change)
+
+    def _whole(self) -> SqliteStore:
+        """The database with everything in it."""
+        if self._pending:
+            self._fold()
+        return self._database
+
+    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
+        return self._whole().due(channel, after, now, limit)
+
+    def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
+        return self._whole().due_to(destination, now, limit)
+
+    def next_due(self, channel: int, now: float) -> float | None:
+        return self._whole().next_due(channel, now)
+
+    def load(self, messages: Iterable[int]) -> list[Loaded]:
+        return self._whole().load(messages)
+
+    def listing(self, after: int, limit: int) -> list[Listed]:
+        return self._whole().listing(after, limit)
+
+    def show(self, message: int) -> tuple[Listed, bytes | None, list[bytes]] | None:
+        return self._whole().show(message)
+
+    def contains(self, message: int) -> bool:
+        return self._whole().contains(message)
+
+    def count(self) -> int:
+        return self._whole().count()
+
+    def last(self) -> int:
+        return max(self._pending.last, self._whole().last())
+
+    def untidy(self) -> bool:
+        return self._journal.used > self._journal.size * 3 // 4 or self._database.untidy()
+
+    def tidy(self, idle: bool) -> None:
+        size = self._journal.size
+        if self._journal.used > (size // 8 if idle else size * 3 // 4):
+            self._fold()
+        self._database.tidy(idle)
+
+    def close(self) -> None:
+        """Fold what is left, so that the database alone is the queue; the journal is there if that fails."""
+        try:
+            self._whole()
+        finally:
+            self._journal.close()
+            self._database.close()

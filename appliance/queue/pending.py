@@ -1,0 +1,70 @@
+"""What is in the journal and not yet in the database, as the sum of its changes.  Pure.
+
+A message that comes and goes in the meantime cancels out: nothing of it is left to be written.
+"""
+
+from collections.abc import Sequence
+
+from appliance.queue.store import Change, DeliveryRow, MessageRow
+
+
+class Pending:
+    """The sum of some changes to a database."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, MessageRow] = {}
+        self._deliveries: dict[int, DeliveryRow] = {}
+        self._updates: dict[int, DeliveryRow] = {}  # the database's rows, as the failures and numbers below
+        self._failures: list[tuple[int, bytes]] = []
+        self._forgotten: list[int] = []
+        self._done: list[int] = []
+        self._finished: list[int] = []
+        self.last = 0
+
+    def check(self, changes: Sequence[Change]) -> None:
+        """Raises ValueError if a message or a delivery would be there twice."""
+        for known, ids in (
+            (self._messages, [row.id for change in changes for row in change.messages]),
+            (self._deliveries, [row.id for change in changes for row in change.deliveries]),
+        ):
+            if not known.keys().isdisjoint(ids) or len(set(ids)) < len(ids):
+                raise ValueError(f"there already, or twice: one of {ids[:10]}")
+
+    def add(self, change: Change) -> None:
+        """Take in a change."""
+        messages, deliveries = self._messages, self._deliveries
+        for message in change.messages:
+            messages[message.id] = message
+        for row in change.deliveries:
+            deliveries[row.id] = row
+        for row in change.updates:
+            (deliveries if row.id in deliveries else self._updates)[row.id] = row
+        if change.failures:
+            self._failures += change.failures
+        for number in change.forgotten:
+            self._failures = [failure for failure in self._failures if failure[0] != number]
+            if number not in messages:
+                self._forgotten.append(number)
+        for number in change.done:
+            if deliveries.pop(number, None) is None:
+                self._updates.pop(number, None)
+                self._done.append(number)
+        for number in change.finished:
+            if messages.pop(number, None) is None:
+                self._finished.append(number)
+        self.last = max(self.last, change.last)
+
+    def __bool__(self) -> bool:
+        """Whether the database would change, but for the highest id."""
+        return bool(
+            self._messages or self._deliveries or self._updates or self._failures
+            or self._forgotten or self._done or self._finished
+        )  # fmt: skip
+
+    def sum(self) -> Change:
+        """One change that does to the database what all of them would have done."""
+        messages, deliveries = list(self._messages.values()), list(self._deliveries.values())
+        change = Change(messages, deliveries, self._done, self._finished, self.last)
+        change.updates = list(self._updates.values())
+        change.failures, change.forgotten = self._failures, self._forgotten
+        return change
