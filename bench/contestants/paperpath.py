@@ -53,7 +53,8 @@ def prepare(place: Place) -> Start:
     state = place.folder / "state"
     maildir = state / "mail" / DOMAIN / "user" / "Maildir"
     make_maildir(maildir)
-    config = place.folder / "mail.yaml"
+    config = place.folder / "config" / "mail.yaml"
+    config.parent.mkdir()
     config.write_text(_CONFIG.format(domain=DOMAIN, port=place.port, sink_port=place.sink_port))
     if os.geteuid() == 0 and not closed_to_others(Path(os.__file__)):
         give(state, MAILBOX_UID)
