@@ -31,7 +31,7 @@ torture: $(VENV)/.ready-dev  ## kill -9 at random instants under load: ROUNDS=10
 
 lock: $(VENV)/.ready-dev  ## pin the newest versions that requirements/*.in allow, with hashes
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools
-	cd requirements && for name in run build dev; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	cd requirements && for name in run build dev bench; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; done
 
 clean:            ## remove what make made here (not the state)
