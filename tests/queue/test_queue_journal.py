@@ -223,8 +223,8 @@ def test_disk_that_refuses_the_journal(opened, monkeypatch, error):
 def test_short_write_is_a_failure(opened, monkeypatch):
     """A record of which the disk took a part is not taken for durable."""
     store = opened()
-    monkeypatch.setattr(os, "pwritev", lambda fd, parts, offset, _: os.pwrite(fd, parts[0], offset))
-    with pytest.raises(Unavailable, match="only 16 bytes"):
+    monkeypatch.setattr(os, "pwritev", lambda _fd, parts, _offset, _flags: len(parts[0]) - 512)
+    with pytest.raises(Unavailable, match="only 3584 bytes"):
         store.commit([accept(10)])
     monkeypatch.undo()
     assert ids(opened()) == []
