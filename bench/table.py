@@ -42,8 +42,8 @@ def render(raw: Raw) -> str:
     for scenario in SCENARIOS:
         if scenario.name not in {run["scenario"] for run in raw["runs"]}:
             continue
-        rates = [_values(raw, name, scenario.name, "rate") for name in names]
-        costs = [_values(raw, name, scenario.name, "cpu_ms") for name in names]
+        rates = [measured(raw, name, scenario.name, "rate") for name in names]
+        costs = [measured(raw, name, scenario.name, "cpu_ms") for name in names]
         stalls = [_problem(raw, name, scenario.name) for name in names]
         rows.append([f"{scenario.title}: messages/s", *_medians(names, rates, stalls, with_spread=True)])
         rows.append(["… CPU ms a message", *_medians(names, costs)])
@@ -59,11 +59,12 @@ def render(raw: Raw) -> str:
         if about["missing"]
     ]
     return "\n".join(
-        [_caption(raw), "", *lines, "", *missing, "Limits of this machine at that time:", "", *_limits(raw)]
+        [caption(raw), "", *lines, "", *missing, "Limits of this machine at that time:", "", *_limits(raw)]
     )
 
 
-def _caption(raw: Raw) -> str:
+def caption(raw: Raw) -> str:
+    """When, what, and on which machine."""
     machine, settings = raw["machine"], raw["settings"]
     return (
         f"{raw['when']}, commit {raw['commit']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['file_system']}, "
@@ -95,7 +96,8 @@ def _runs(raw: Raw, name: str, scenario: str | None) -> list[Raw]:
     return [run for run in raw["runs"] if run["contestant"] == name and scenario in (None, run["scenario"])]
 
 
-def _values(raw: Raw, name: str, scenario: str | None, key: str) -> list[float]:
+def measured(raw: Raw, name: str, scenario: str | None, key: str) -> list[float]:
+    """A figure of each run of a contestant that came to its end, of one scenario or of all."""
     return [run[key] for run in _runs(raw, name, scenario) if run.get(key) is not None and not run["problem"]]
 
 
@@ -122,10 +124,13 @@ def _medians(
     return cells
 
 
+def visible_ms(raw: Raw, name: str) -> list[float]:
+    """Milliseconds of each single message of all rounds."""
+    return [ms for one in raw["latency"] if one["contestant"] == name for ms in one["visible_ms"]]
+
+
 def _latencies(raw: Raw, names: list[str]) -> list[str]:
-    all_ms = {
-        name: [ms for one in raw["latency"] if one["contestant"] == name for ms in one["visible_ms"]] for name in names
-    }
+    all_ms = {name: visible_ms(raw, name) for name in names}
     base = median(all_ms[BASE]) if all_ms.get(BASE) else None
     cells = []
     for name in names:
@@ -137,12 +142,12 @@ def _latencies(raw: Raw, names: list[str]) -> list[str]:
 
 
 def _memory(raw: Raw, names: list[str], key: str) -> list[str]:
-    series = [_values(raw, name, None, key) for name in names]
+    series = [measured(raw, name, None, key) for name in names]
     return [f"{median(values) / 2**20:.0f} MiB" if values else "-" for values in series]
 
 
 def _starts(raw: Raw, names: list[str]) -> list[str]:
-    series = [_values(raw, name, None, "start_seconds") for name in names]
+    series = [measured(raw, name, None, "start_seconds") for name in names]
     return [f"{median(values):.2f} s" if values else "-" for values in series]
 
 

@@ -96,8 +96,8 @@ def test_the_document_keeps_everything_outside_the_markers():
 def test_no_contestant_always_runs_first():
     """Each turn begins with another one, and rounds end with the budget."""
     assert [plan.in_turn(["a", "b", "c"], turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
-    assert plan.another_round(0, 3, elapsed=900, last=0, budget=600)
-    assert not plan.another_round(1, 3, elapsed=400, last=300, budget=600)
+    assert plan.another_round(0, 3, elapsed=900, expected=0, budget=600)
+    assert not plan.another_round(1, 3, elapsed=400, expected=300, budget=600)
 
 
 @pytest.mark.parametrize("use_cgroup", [True, False])
