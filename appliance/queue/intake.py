@@ -35,6 +35,7 @@ class Intake(Visitor):
         self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.write)
 
     def frames(self, frames: list[bytes]) -> None:
+        self._service.refresh()  # who brings mail may follow a newer configuration already
         for frame in frames:
             if self._chunks is not None:
                 self._chunk(frame)

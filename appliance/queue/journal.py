@@ -28,7 +28,9 @@ class Journal:
     def __init__(self, path: Path, size: int = SIZE) -> None:
         self.size = size
         self.used = 0
-        self._buffer = memoryview(mmap.mmap(-1, size))  # aligned, as O_DIRECT wants it; memory only as far as it is used
+        self._buffer = memoryview(
+            mmap.mmap(-1, size)
+        )  # aligned, as O_DIRECT wants it; memory only as far as it is used
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._fill()

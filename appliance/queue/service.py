@@ -25,7 +25,8 @@ from appliance.queue.sorting import Ids, Sorter, Stamp, Way
 from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
 from appliance.route import Routes
 
-HELD_AGAIN = 5.0  # seconds between looks at a channel on hold
+WAKE = 5.0  # seconds between looks at the configuration while no mail comes
+LOOK = 0.25  # seconds between looks at the free disk
 Answer = Callable[[bytes], None]
 Ways = list[tuple[Way, tuple[bytes, ...]]]
 
@@ -59,6 +60,7 @@ class Service:
         self._stamp = Stamp()
         self.leasing = True
         self.short = False  # of disk: no new mail
+        self._looked = 0.0
         self.generation: Generation
         self._configure(control.current())
 
@@ -202,13 +204,16 @@ class Service:
 
     def settled(self) -> None:
         """After each commit: new work, room in memory."""
-        self.refresh()
         self._look_at_disk()
         self.dispatch()
         for feed in self.feeds:
             feed.wake()
 
     def _look_at_disk(self) -> None:
+        now = self.clock()
+        if abs(now - self._looked) < LOOK:
+            return
+        self._looked = now
         try:
             short = filesystem.is_short(self.bodies.folder)
         except OSError:  # the next commit says more
@@ -218,10 +223,11 @@ class Service:
             log.warning(f"queue: the disk {'is nearly full, new mail is answered 451' if short else 'has room again'}")
 
     def wake(self) -> None:
-        """As `settled`; again soon while a channel is on hold, for nothing else would notice its end."""
+        """Now and then: while nothing comes, a changed configuration is noticed here, and a hold's end."""
+        self.refresh()
         self.settled()
         if self.leasing:
-            self._later(HELD_AGAIN, self.wake)
+            self._later(WAKE, self.wake)
 
     def release(self, channel: Channel, delivery: Held) -> None:
         """A delivery leaves memory."""

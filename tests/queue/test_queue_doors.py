@@ -1,6 +1,7 @@
 """The doors of a running queue: who may enter, what is answered, what a stranger can't do."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,23 @@ def test_in_and_out(running):
         for _ in range(3):
             assert finish(running, worker).recipients == (b"example.org-alice@example.org",)
         running.wait_for(lambda: len(running.events("finished")) == 3)
+
+
+def test_first_mail_after_an_activation(running):
+    """A domain added a moment ago is local already for the first message that arrives for it."""
+    with running.caller("intake", "smtpd") as client, running.caller("lease", "local") as worker:
+        worker.say(lease.encode_credit(10))
+        client.say(SMALL)
+        client.hear()
+        finish(running, worker)
+        running.wait_for(lambda: running.events("finished"))
+        control = running.state.generations / "second" / "control"
+        shutil.copytree(running.state.generations / "first", control.parent)
+        (control / "virtualdomains").write_text("new.example:new.example\n")
+        safeio.replace_link(running.state.generation, "second")
+        client.say(intake.request(b"bob@elsewhere.example", [b"carol@new.example"], b"Subject: x\n\n"))
+        assert client.hear()[:1] == b"K"
+        assert finish(running, worker).recipients == (b"new.example-carol@new.example",)
 
 
 @pytest.mark.parametrize("name", ["intake", "lease", "admin"])

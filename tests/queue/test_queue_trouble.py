@@ -84,6 +84,7 @@ def test_nearly_full_disk(desk, monkeypatch, lines):
     worker = desk.worker(LOCAL)
     desk.accept([b"alice@example.org"])
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_blocks=1 << 20, f_bavail=1000, f_frsize=4096))
+    desk.advance(1)
     worker.report(DONE[0])
     assert desk.service.short
     assert desk.service.count == 0
