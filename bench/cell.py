@@ -90,7 +90,7 @@ def running(contestant: Contestant, folder: Path, mode: Mode, port: int, settle:
 
 
 @contextmanager
-def _arrivals(one: Running) -> Iterator[Arrivals]:
+def arrivals_of(one: Running) -> Iterator[Arrivals]:
     if one.place.mode == "maildir":
         with Maildir(one.start.maildir) as maildir:
             yield maildir
@@ -104,7 +104,7 @@ def load_cell(contestant: Contestant, folder: Path, scenario: Scenario, port: in
     messages = max(100, int(settings.messages * contestant.SHARE))
     recipient = ELSEWHERE if scenario.mode == "relay" and not contestant.RELAY_BY_ALIAS else MAILBOX
     load = Load(port, recipient, messages, scenario.reuse, contestant.SESSIONS, settings.size)
-    with running(contestant, folder, scenario.mode, port, settings.settle) as one, _arrivals(one) as arrivals:
+    with running(contestant, folder, scenario.mode, port, settings.settle) as one, arrivals_of(one) as arrivals:
         before = one.tree.cpu_seconds()
         outcome = drive(load, arrivals, folder / "source.log", settings.patience, settings.deadline)
         time.sleep(settings.settle)  # what is still to be tidied up is part of the cost; a duplicate would come now

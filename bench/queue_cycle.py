@@ -1,9 +1,10 @@
 """The queue alone: accept, lease, report, by raw sockets; messages a second and CPU of the queue process.
 
-python bench/queue_cycle.py [messages] [bytes] [pipelined] [--profile]
+python bench/queue_cycle.py [messages] [bytes] [pipelined] [--profile] [--json]
 """
 
 import argparse
+import json
 import os
 import resource
 import signal
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("size", type=int, nargs="?", default=4096)
     parser.add_argument("pipelined", type=int, nargs="?", default=50)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the figures for another program")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="queue-cycle-") as folder:
         state = make_state(Path(folder))
@@ -141,6 +143,9 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = used.ru_utime + used.ru_stime
         finished = (Path(folder) / "log").read_bytes().count(b'"finished"')
+        if options.json:
+            print(json.dumps({"cycles": options.messages / took, "cpu_us": cpu / options.messages * 1e6}))
+            return
         print(
             f"{options.messages} messages of {options.size} bytes, {options.pipelined} pipelined: "
             f"accepted {options.messages / accepted:.0f}/s, cycles {options.messages / took:.0f}/s, "
