@@ -18,7 +18,9 @@ from appliance.queue.store import Change, Store, Unavailable
 BATCH = 2000  # items a commit at most: bounds what one failure makes wait
 IDLE = 0.05  # seconds without work before housekeeping
 RETRY = 1.0  # seconds before a report is tried again that the disk refused
-QUICK = 0.002  # seconds; a commit that took longer makes the next one the thread's
+QUICK = 0.002  # seconds; commits that take longer one after the other
+PATIENCE = 5  # become the thread's, until one of them is quick again,
+STUCK = 0.1  # seconds; and so do those after a single one that takes so long
 
 Later = Callable[[float, Callable[[], None]], Any]
 
@@ -58,7 +60,7 @@ class Writer:
         self._pending: list[Item] = []
         self._busy = False
         self._scheduled = False
-        self._quick = False  # the last commit was
+        self._slow = 0  # commits that were not quick since the last that was
         self._asked = 0  # jobs that the thread has not finished
         self._resting = False  # a timer runs that looks for a quiet moment
         self._changed = 0.0  # when the last commit ended
@@ -123,11 +125,14 @@ class Writer:
     @property
     def _in_loop(self) -> bool:
         """Whether the next commit is the loop's: the thread must be at rest then."""
-        return self._quick and not self._asked
+        return self._slow < PATIENCE and not self._asked
 
     def _finished(self, items: list[Item], errors: Sequence[Exception | None] | None, seconds: float) -> None:
         self._busy = False
-        self._quick = seconds < QUICK
+        if seconds < QUICK:
+            self._slow = 0
+        else:  # a busy processor makes one of many slow, a slow disk makes all
+            self._slow += PATIENCE if seconds > STUCK else 1
         self._changed = time.monotonic()
         kept: list[Item] = []
         if errors is None:
