@@ -17,7 +17,7 @@ COSTS = {"smtpd": 200e-6, "queue": 100e-6, "local": 300e-6}
     [
         (1, {"smtpd": 2, "local": 1}, CORES, 1 / 600e-6),  # one core does all of it, one after the other
         (
-            2,
+            3,
             {"smtpd": 2, "local": 1},
             "local",
             1 / 300e-6,
