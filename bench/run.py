@@ -28,6 +28,7 @@ from bench.progress import RESULTS, say
 from bench.table import Raw
 
 _DOCUMENT = Path("docs/performance.md")
+_PICTURES = Path("docs/performance")
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,7 +43,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, help=f"seconds after which no round begins (default {FULL.budget:.0f})")
     parser.add_argument("--folder", type=Path, default=RESULTS / "spool", help="where spools are made")
     parser.add_argument("--keep", action="store_true", help="leave the spools, configurations and logs there")
-    parser.add_argument("--write", action="store_true", help=f"put the report into {_DOCUMENT}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"put the report into {_DOCUMENT}, pictures into {_PICTURES}"
+    )
     parser.add_argument("--table", type=Path, metavar="JSON", help="measure nothing, show this earlier run")
     return parser.parse_args()
 
@@ -116,6 +119,13 @@ def _measured(args: argparse.Namespace) -> Raw:
     return comparison.raw
 
 
+def _draw(raw: Raw, folder: Path) -> None:
+    from bench import pictures  # noqa: PLC0415  # all but this does without the plotting library
+
+    for path in pictures.draw(raw, folder):
+        say(f"picture: {path}")
+
+
 def name_server_if_root() -> AbstractContextManager[object]:
     """The name server, which needs port 53 of its loopback address; only servers that need root ask it."""
     try:
@@ -132,6 +142,7 @@ def main() -> int:
     raw: Raw = json.loads(args.table.read_text()) if args.table else _measured(args)
     text = report.render(raw)
     print(text)
+    _draw(raw, _PICTURES if args.write else RESULTS / "pictures")
     if args.write:
         _DOCUMENT.write_text(table.put_between_markers(_DOCUMENT.read_text(), text))
     return 1 if any(run["lost"] or run["duplicated"] for run in raw["runs"] if not run["problem"]) else 0
