@@ -4,7 +4,7 @@ The bytes are those that qmail-queue reads: `F` sender NUL, `T` recipient NUL fo
 recipient, NUL.  Addresses are bytes and are not interpreted here.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ADDRESS_LIMIT = 1002  # qmail-queue's own limit, bytes
 
@@ -13,8 +13,7 @@ class EnvelopeError(ValueError):
     """Not an envelope; says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """sender: b"" for a bounce, b"#@[]" for a double bounce."""
 
     sender: bytes

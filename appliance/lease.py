@@ -14,6 +14,7 @@ its leases; a recipient without a result counts as temporary.
 import os
 import socket
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from appliance import door, envelope, netstring
 from appliance.errors import Result
@@ -47,8 +48,7 @@ class Delivery:
     content: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What became of one recipient; the text is for people: in the log and in a bounce."""
 
     result: Result

@@ -4,6 +4,8 @@ It is the key in the queue, the id in every log line, in the Received line and i
 answer.  As text it is lower-case base 32 without i, l, o and u: short, sortable, readable aloud.
 """
 
+from functools import lru_cache
+
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # two letters a step: the hot path asks often
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
@@ -21,12 +23,17 @@ def born(message: int) -> float:
 
 def text(message: int) -> str:
     """The id as people see it, for example 1jzv3x0q8ma."""
+    return (_beginning(message >> 20) + _PAIRS[message >> 10 & 1023] + _PAIRS[message & 1023]).lstrip("0") or "0"
+
+
+@lru_cache(maxsize=64)
+def _beginning(number: int) -> str:
+    """All but the last four letters: they stay the same for a second."""
     pairs = []
-    while message:
-        pairs.append(_PAIRS[message & 1023])
-        message >>= 10
-    pairs.reverse()
-    return "".join(pairs).lstrip("0") or "0"
+    while number:
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs))
 
 
 def parse(name: str) -> int:

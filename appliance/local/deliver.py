@@ -57,6 +57,7 @@ class Deliverer:
         self._forwarder = forwarder
         self._book: Book | None = None
         self._generation: object = None
+        self._homes: set[bytes] = set()  # that may be written to
 
     def deliver(self, batch: Sequence[tuple[Delivery, Content]]) -> Iterator[list[tuple[Delivery, list[Report]]]]:
         """Deliver; yields the deliveries with their reports: first all that wait for no forward, then the rest."""
@@ -65,6 +66,7 @@ class Deliverer:
         except (OSError, ValueError, LookupError) as error:
             log.trouble("cannot read the configuration, mail is deferred", error)
             book = None
+        self._homes.clear()
         work: list[tuple[Delivery, list[Recipient]]] = []
         letters: list[Letter] = []
         for delivery, content in batch:
@@ -107,7 +109,9 @@ class Deliverer:
             if not local:  # qmail's trash can
                 return
             who = to.resident = book.resident(to.address)
-            check_home(who.home)
+            if who.home not in self._homes:  # one look a batch
+                check_home(who.home)
+                self._homes.add(who.home)
             if content.names(who.delivered_to):
                 raise Permanent(554, "5.4.6", "this message is looping: it already has my Delivered-To line")
             to.plan = book.plan(who)
