@@ -13,7 +13,8 @@ Measured on 2 cores, ext4, files of 4 KiB, messages/s and CPU per message, both 
 An fdatasync each costs a flush of the disk each, even when the first one's journal commit held all.
 syncfs writes what others have left unwritten on the same file system, too: when one takes long,
 the next batches are synced file by file (written back together first, so that they share
-the journal's commits).  It is not used where the kernel may ignore it (FUSE).
+the journal's commits), unless that takes no less: then it is the disk that is slow, where a
+flush for each file is the last thing one wants.  It is not used where the kernel may ignore it (FUSE).
 """
 
 import contextlib
@@ -27,7 +28,8 @@ from appliance import safeio
 # file systems whose syncfs waits for data, directories and the disk
 _SYNCFS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "tmpfs"})
 _REPORTS_ERRORS = (5, 8)  # the first Linux whose syncfs reports a failed writeback
-_SLOW = 0.1  # seconds; a syncfs that takes longer writes somebody else's data
+_SLOW = 0.1  # seconds; a syncfs that takes longer writes somebody else's data, or the disk is slow
+_SLOWEST = 2.0  # seconds; no disk is that slow
 _PAUSE = 5.0  # seconds without syncfs after a slow one
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,6 +44,8 @@ class Disk:
     def __init__(self, folder: bytes, whole: bool | None = None) -> None:
         self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.whole = _serves(folder) if whole is None else whole
+        self._slow = _SLOW
+        self._took = 0.0  # seconds of the last slow syncfs
         self._not_before = 0.0
 
     def close(self) -> None:
@@ -52,6 +56,7 @@ class Disk:
         """Make the content of open files durable; returns the errors of those that are not."""
         if self._sync_all():
             return {}
+        start = time.monotonic()
         if len(files) > 1:
             for fd in files:  # starts writing them all, so that one journal commit serves them all
                 with contextlib.suppress(OSError):  # it is advice; the syncs below count
@@ -62,18 +67,21 @@ class Disk:
                 os.fdatasync(fd)
             except OSError as error:
                 errors[fd] = error
+        self._compare(time.monotonic() - start)
         return errors
 
     def sync_folders(self, folders: Iterable[bytes]) -> dict[bytes, OSError]:
         """Make the names in folders durable; returns the errors of those that are not."""
         if self._sync_all():
             return {}
+        start = time.monotonic()
         errors: dict[bytes, OSError] = {}
         for folder in folders:
             try:
                 safeio.sync_directory(os.fsdecode(folder))
             except OSError as error:
                 errors[folder] = error
+        self._compare(time.monotonic() - start)
         return errors
 
     def _sync_all(self) -> bool:
@@ -83,9 +91,14 @@ class Disk:
         start = time.monotonic()
         done: int = _libc.syncfs(self._fd)
         end = time.monotonic()
-        if end - start > _SLOW:
-            self._not_before = end + _PAUSE
+        if end - start > self._slow:
+            self._took, self._not_before = end - start, end + _PAUSE
         return done == 0
+
+    def _compare(self, seconds: float) -> None:
+        """After a sync one by one: if it took no less than the slow syncfs, that is as quick as this disk gets."""
+        if self.whole and 0 < self._took <= seconds:
+            self._slow, self._not_before = min(2 * self._took, _SLOWEST), 0.0
 
 
 def _serves(folder: bytes) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from appliance.local.content import Content
 from appliance.local.disk import Disk
 
-_TOGETHER = 200  # files open at a time
+_TOGETHER = 400  # files open at a time
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 

@@ -45,6 +45,11 @@ Maildirs(root, disk).deliver(letters)
 assert all(letter.attempt.failure is None for letter in letters)
 """
 
+BATCH = """
+letters = [Letter(root + b"/0/Maildir", b"", Content(b"x", 1), Attempt())]
+Maildirs(root, disk).deliver(letters)
+"""
+
 
 @pytest.mark.parametrize("how", ["syncfs", "fdatasync"])
 def test_contents_are_durable_before_names_and_names_before_success(tmp_path: Path, how: str) -> None:
@@ -85,3 +90,20 @@ def test_a_failing_syncfs_is_followed_by_a_sync_of_each(tmp_path: Path) -> None:
     command = ["strace", "-f", "-o", trace, "-e", "trace=syncfs,fdatasync,fsync", "-e", "inject=syncfs:error=EIO"]
     subprocess.run([*command, sys.executable, "-c", PROGRAM, tmp_path, "syncfs"], check=True)
     assert trace.read_text().count("fdatasync(") == 4
+
+
+@pytest.mark.parametrize(("microseconds", "then"), [(30_000, "syncfs"), (0, "fdatasync")])
+def test_a_slow_syncfs_is_left_only_for_something_quicker(tmp_path: Path, microseconds: int, then: str) -> None:
+    """Where a sync of each file takes no less, it is the disk that is slow."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace = tmp_path / "trace"
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    slow = ["-e", "inject=syncfs:delay_exit=150000", "-e", f"inject=fdatasync,fsync:delay_exit={microseconds}"]
+    command = ["strace", "-f", "-o", str(trace), "-e", "trace=syncfs,fdatasync,fsync", *slow]
+    subprocess.run([*command, sys.executable, "-c", PROGRAM + BATCH, str(mail), "syncfs"], check=True)
+    names = [line.split(None, 1)[1].partition("(")[0] for line in trace.read_text().splitlines() if "(" in line]
+    assert names[0] == "syncfs"
+    assert names[1:8] == ["fsync"] * 7  # the folders, one by one
+    assert names[8] == then  # the next batch
