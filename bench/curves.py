@@ -76,4 +76,4 @@ def scaled(raw: Raw) -> dict[str, list[tuple[float, float]]]:
     default = runs[0]["processes"]
     ours = [(run["cores"], run["rate"]) for run in runs if run["processes"] == default]
     best = {cores: max(run["rate"] for run in runs if run["cores"] == cores) for cores, _ in ours}
-    return {"processes as by default": ours, "as many processes as help": sorted(best.items())}
+    return {"default processes": ours, "more of them": sorted(best.items())}

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from bench import curves
 from bench.table import BASE, Raw
@@ -44,6 +45,8 @@ mpl.rcParams.update(
         "axes.grid": True,
         "grid.color": "#e3e3e3",
         "axes.axisbelow": True,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 11,
         "figure.facecolor": "white",
     }
 )
@@ -79,8 +82,13 @@ def _throughput(axes: Axes, found: curves.Curves) -> None:
         )
         axes.fill_between(x, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15, linewidth=0)
     axes.set_ylabel("messages/s until all are delivered")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    _finish(axes)
+
+
+def _finish(axes: Axes) -> None:
+    """The legend above the curves, where it hides none; thousands apart."""
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def _marks(axes: Axes, found: curves.Curves) -> None:
@@ -95,6 +103,7 @@ def _sessions(axes: Axes, raw: Raw) -> bool:
     if found:
         _throughput(axes, found)
         axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
         _marks(axes, found)
         axes.set(xlabel="SMTP sessions at a time", title="Throughput against sessions")
     return bool(found)
@@ -105,8 +114,10 @@ def _backlog(axes: Axes, raw: Raw) -> bool:
     if found:
         _throughput(axes, found)
         axes.set_xscale("symlog", linthresh=1000, linscale=0.5)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(-200, 1.5 * max(point.x for points in found.values() for point in points))
         _marks(axes, found)
-        axes.set(xlabel="messages that wait for a dead host", title="Throughput of other mail against the backlog")
+        axes.set(xlabel="messages that wait for a dead host", title="Throughput beside a backlog")
     return bool(found)
 
 
@@ -115,9 +126,9 @@ def _slow_disk(axes: Axes, raw: Raw) -> bool:
     if found:
         _throughput(axes, found)
         axes.set_yscale("log")
-        axes.set_ylim(bottom=None)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _marks(axes, found)
-        axes.set(xlabel="delay of an fsync, ms", title="Throughput against the disk's delay")
+        axes.set(xlabel="an fsync takes at least, ms", title="Throughput against the delay of an fsync")
     return bool(found)
 
 
@@ -174,8 +185,8 @@ def _scaling(axes: Axes, raw: Raw) -> bool:
         axes.plot(x, y, color=_STYLE["paperpath"][0], linestyle=line, marker=marker, label=label)
     axes.set_xticks([1, 2, 4, 8])
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="cores (simulated)", ylabel="messages/s to a Maildir", title="Paperpath's throughput against cores")
-    axes.legend(frameon=False)
+    axes.set(xlabel="cores (simulated)", ylabel="messages/s to a Maildir", title="Throughput against cores")
+    _finish(axes)
     return True
 
 
