@@ -8,14 +8,14 @@ the journal began then, and in the journal all that was committed since.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from appliance.queue.journal import SIZE, Journal
 from appliance.queue.pending import Pending
 from appliance.queue.record import Damaged, decode, encode
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, Refused, Unavailable
+from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, Page, Refused, Unavailable
 
 
 class DurableStore:
@@ -82,8 +82,10 @@ class DurableStore:
             self._fold()
         return self._database
 
-    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
-        return self._whole().due(channel, after, now, limit)
+    def due(
+        self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
+    ) -> Page:
+        return self._whole().due(channel, after, now, limit, without)
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         return self._whole().due_to(destination, now, limit)

@@ -2,7 +2,9 @@
 
 The due index is read once, in order, by a cursor; nothing polls.  A destination that has its fill
 in memory is passed over and read for itself once it has drained, so a host that hangs with a
-million messages behind it costs the others nothing.
+million messages behind it costs the others nothing.  Destinations that struggle (their last attempt
+was put off) are read back slowly, all of them together, until something gets through: a host that
+refuses a million messages costs the others next to nothing.
 """
 
 from collections.abc import Callable
@@ -10,14 +12,16 @@ from typing import Any, Protocol
 
 from appliance import log
 from appliance.queue.leases import NEAR, Channel, Held, Message
-from appliance.queue.store import DeliveryRow, Loaded, Store, recipients
+from appliance.queue.pace import SIP, Pace
+from appliance.queue.store import DeliveryRow, Loaded, Page, Store, recipients
 
 PAGE = 200  # rows read at a time
 DRAIN = 3 * NEAR  # rows of one destination read at a time: more than are in memory of it already
+SHORTEST = 0.2  # seconds a timer runs at least: what falls due in that time is read together
 LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
 RETRY = 5.0  # seconds after the disk refused to be read
 
-Scan = tuple[list[DeliveryRow], float | None]
+Scan = tuple[Page, float | None]
 
 
 class Reader(Protocol):
@@ -49,6 +53,9 @@ class Feed:
         self._cursor = (0.0, 0)  # due and id of the last row looked at
         self._more = True  # something due may stand after the cursor
         self._behind: dict[bytes, None] = {}  # destinations passed over
+        self._slow: dict[bytes, None] = {}  # those of them that struggle
+        self._pace = Pace(clock())
+        self._waking = False  # a timer waits for the pace
         self._reading = False
         self._draining = False  # the last read was one destination's
         self._back: float | None = None  # the earliest due that came to disk while we read
@@ -59,7 +66,7 @@ class Feed:
     def expect(self, due: float, destination: bytes | None = None) -> None:
         """A delivery is on disk only: a new one that did not fit, or one to be tried again."""
         if destination is not None and self._channel.crowded(destination):
-            self._behind[destination] = None
+            self._pass_over(destination)
             return
         if self._reading:
             self._back = due if self._back is None else min(self._back, due)
@@ -72,17 +79,46 @@ class Feed:
 
     def wake(self) -> None:
         """Read on if there is something to read and room for it."""
-        channel = self._channel
-        if self._reading or self._stopped or not (self._more or self._behind) or not channel.roomy():
+        if self._reading or self._stopped or not (self._more or self._behind or self._slow):
+            return
+        if not self._channel.roomy():
             return
         drained = None
         if not (self._more and self._draining):  # by turns: neither may starve the other
-            drained = next(filter(channel.sparse, self._behind), None)
+            drained = self._next_behind()
         self._draining = drained is not None
         if drained is not None:
             self._drain(drained)
         elif self._more:
             self._scan()
+        elif self._slow and not self._waking:
+            self._waking = True
+            self._later(max(SHORTEST, self._pace.wait(self._clock())), self._at_pace)
+
+    def _pass_over(self, destination: bytes) -> None:
+        """At the end of its line."""
+        (self._slow if destination in self._channel.struggling else self._behind)[destination] = None
+
+    def _next_behind(self) -> bytes | None:
+        """The destination to be read for itself; one that struggles only as the pace allows."""
+        channel = self._channel
+        while channel.recovered:
+            destination = channel.recovered.pop()
+            if destination in self._slow:
+                del self._slow[destination]
+                self._behind[destination] = None
+        while (found := next(filter(channel.sparse, self._behind), None)) is not None:
+            if found not in channel.struggling:
+                return found
+            del self._behind[found]
+            self._slow[found] = None
+        if not self._slow or self._pace.wait(self._clock()):
+            return None
+        return next(filter(channel.sparse, self._slow), None)
+
+    def _at_pace(self) -> None:
+        self._waking = False
+        self.wake()
 
     def _drain(self, destination: bytes) -> None:
         self._reading = True
@@ -96,10 +132,11 @@ class Feed:
         self._reading = True
         self._more = False  # unless the page is full, or something comes meanwhile
         store, channel, now, cursor = self._store, self._channel.number, self._clock(), self._cursor
+        passed_over = frozenset((*self._behind, *self._slow))
 
         def scan() -> Scan:
-            rows = store.due(channel, cursor, now, PAGE)
-            return rows, store.next_due(channel, now) if len(rows) < PAGE else None
+            page = store.due(channel, cursor, now, PAGE, passed_over)
+            return page, None if page.more else store.next_due(channel, now)
 
         self._reader.read(scan, self._scanned)
 
@@ -115,7 +152,7 @@ class Feed:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._later(min(max(0.0, due - self._clock()), LONGEST), self._fire)
+        self._timer = self._later(min(max(SHORTEST, due - self._clock()), LONGEST), self._fire)
 
     def _fire(self) -> None:
         self._timer = None
@@ -126,34 +163,50 @@ class Feed:
         if error is not None:
             self._failed(error)
             return
-        rows, next_due = found
-        wanted: list[DeliveryRow] = []
-        coming: dict[bytes, int] = {}
-        for row in rows:
-            if row.id not in self._channel.held:
-                count = coming.get(row.destination, 0)
-                if self._channel.crowded(row.destination, count):
-                    self._behind[row.destination] = None
-                else:
-                    coming[row.destination] = count + 1
-                    wanted.append(row)
-        if rows:
-            self._cursor = (rows[-1].due, rows[-1].id)
-        if len(rows) == PAGE:
-            self._more = True
+        page, next_due = found
+        self._cursor = page.end
+        self._more = self._more or page.more
         if next_due is not None:
             self._arm(next_due)
-        self._load(wanted)
+        self._load(self._fitting(page.rows))
+
+    def _fitting(self, rows: list[DeliveryRow]) -> list[DeliveryRow]:
+        """Those that are worth reading back now; the destinations of the others are passed over."""
+        channel = self._channel
+        wanted: list[DeliveryRow] = []
+        coming: dict[bytes, int] = {}
+        slowly = self._pace.left(self._clock())
+        for row in rows:
+            destination = row.destination
+            if row.id in channel.held:
+                continue
+            count, struggles = coming.get(destination, 0), destination in channel.struggling
+            if channel.near(destination, count) or (struggles and slowly <= 0) or self._passed_over(destination):
+                self._pass_over(destination)
+                continue
+            coming[destination] = count + 1
+            wanted.append(row)
+            slowly -= struggles
+            self._pace.spend(struggles)
+        return wanted
+
+    def _passed_over(self, destination: bytes) -> bool:
+        return destination in self._behind or destination in self._slow
 
     def _drained(self, destination: bytes, rows: list[DeliveryRow], error: Exception | None) -> None:
         if error is not None:
             self._failed(error)
             return
+        most = NEAR // 2
+        if destination in self._channel.struggling:
+            most = max(1, min(most, self._pace.left(self._clock())))
+            self._pace.spend(max(SIP, min(most, len(rows))))
         wanted = [row for row in rows if row.id not in self._channel.held]
         self._behind.pop(destination, None)
-        if len(wanted) > NEAR // 2 or len(rows) == DRAIN:
-            wanted = wanted[: NEAR // 2]
-            self._behind[destination] = None  # at the end of the line
+        self._slow.pop(destination, None)
+        if len(wanted) > most or len(rows) == DRAIN:
+            wanted = wanted[:most]
+            self._pass_over(destination)
         self._load(wanted)
 
     def _load(self, rows: list[DeliveryRow]) -> None:

@@ -6,13 +6,15 @@ every lease.  What does not fit here stays on disk and is read back when there i
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from appliance import lease, message_id
 from appliance.queue.store import LOCAL, DeliveryRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
-NEAR = 400  # weight of one remote destination in memory, once memory is half full
+NEAR = 400  # weight of one remote destination in memory: of what is read back, and of all once memory is half full
+KNOWN = 10_000  # struggling destinations remembered
 WEIGHT = 8192  # bytes of content that weigh as much as one delivery more
 RUN = 20  # deliveries to one destination before another one's turn
 RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
@@ -85,7 +87,9 @@ class Channel:
         self.held: dict[int, Held] = {}
         self.bytes = 0
         self.workers: list[Worker] = []
-        self._near = NEAR if number != LOCAL else HELD
+        self.struggling: dict[bytes, None] = {}  # remote destinations whose last attempt was put off
+        self.recovered: set[bytes] = set()  # that did not fail any more
+        self._near: float = NEAR if number != LOCAL else inf
         self._ready: dict[bytes, deque[Held]] = {}  # by destination
         self._turn: deque[bytes] = deque()  # destinations with something ready, each once
         self._out: dict[bytes, int] = {}  # leases and reports under way, by destination
@@ -104,9 +108,13 @@ class Channel:
     def _half_empty(self) -> bool:
         return len(self.held) <= HELD // 2 and self.bytes <= BYTES // 2
 
-    def crowded(self, destination: bytes, coming: int = 0) -> bool:
-        """The destination has as much in memory as it may, with those on their way."""
-        return self._here.get(destination, 0) + coming >= self._near and not self._half_empty()
+    def near(self, destination: bytes, coming: int = 0) -> bool:
+        """The destination has as much in memory as is worth reading back, with those on their way."""
+        return self._here.get(destination, 0) + coming >= self._near
+
+    def crowded(self, destination: bytes) -> bool:
+        """The destination has as much in memory as it may."""
+        return self.near(destination) and not self._half_empty()
 
     def sparse(self, destination: bytes) -> bool:
         """More of this destination is worth reading back."""
@@ -131,6 +139,19 @@ class Channel:
         _decrement(self._out, destination)
         message.held -= 1
         self.bytes -= size
+        self._learn(delivery)
+
+    def _learn(self, delivery: Held) -> None:
+        """What an attempt says about its destination; one that was put off is due after it began."""
+        destination = delivery.destination
+        if delivery.due > delivery.started:
+            if self.number != LOCAL:
+                self.struggling[destination] = None
+                if len(self.struggling) > KNOWN:
+                    del self.struggling[next(iter(self.struggling))]
+        elif destination in self.struggling:
+            del self.struggling[destination]
+            self.recovered.add(destination)
 
     def _make_ready(self, delivery: Held, *, first: bool = False) -> None:
         waiting = self._ready.get(delivery.destination)

@@ -1,8 +1,8 @@
 """The store in memory: the same verbs without a disk, for tests and for comparison."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from appliance.queue.store import REMOTE, Change, DeliveryRow, Listed, Loaded, MessageRow
+from appliance.queue.store import LAST, REMOTE, Change, DeliveryRow, Listed, Loaded, MessageRow, Page
 
 
 class MemoryStore:
@@ -45,8 +45,12 @@ class MemoryStore:
     def _find(self, wanted: Callable[[DeliveryRow], bool]) -> list[DeliveryRow]:
         return sorted(filter(wanted, self._deliveries.values()), key=lambda d: (d.due, d.id))
 
-    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
-        return self._find(lambda d: d.channel == channel and (d.due, d.id) > after and d.due <= now)[:limit]
+    def due(
+        self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
+    ) -> Page:
+        rows = self._find(lambda d: d.channel == channel and (d.due, d.id) > after and d.due <= now)
+        rows = [row for row in rows if row.destination not in without][:limit]
+        return Page(rows, (rows[-1].due, rows[-1].id), True) if len(rows) == limit else Page(rows, (now, LAST), False)
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         return self._find(lambda d: d.channel == REMOTE and d.destination == destination and d.due <= now)[:limit]

@@ -4,7 +4,7 @@ Many rows go into one statement, because each statement releases and takes back 
 once, and because preparing the call costs more than the row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 
 import apsw
 
-from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, MessageRow, Refused, Unavailable
+from appliance.queue.store import LAST, Change, DeliveryRow, Listed, Loaded, MessageRow, Page, Refused, Unavailable
 
 PAGE = 16384
 SOME = 2 * 1024 * 1024  # bytes of log that a quiet moment is used for
+WINDOW = 2000  # rows that a look for what is due passes at most
 MUCH = 24 * 1024 * 1024  # bytes of log that can't wait for one
 _CHUNKS = (64, 8, 1)  # rows a statement
 
@@ -33,8 +34,10 @@ CREATE TABLE IF NOT EXISTS last_id(one INTEGER PRIMARY KEY CHECK (one = 1), id I
 INSERT OR IGNORE INTO last_id VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS journal(one INTEGER PRIMARY KEY CHECK (one = 1), cycle BLOB NOT NULL);
 INSERT OR IGNORE INTO journal VALUES (1, randomblob(8));
+CREATE TABLE IF NOT EXISTS total(one INTEGER PRIMARY KEY CHECK (one = 1), messages INTEGER NOT NULL);
+INSERT INTO total SELECT 1, count(*) FROM message WHERE NOT EXISTS (SELECT * FROM total) HAVING NOT EXISTS (SELECT * FROM total);
 """
-VERSION = 2  # of the schema, in user_version; 1 had no journal
+VERSION = 3  # of the schema, in user_version; 1 had no journal, 2 no total
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
 # what the disk does to us, as opposed to what we do to the database
 _DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
@@ -70,7 +73,7 @@ class SqliteStore:
         connection.pragma("temp_store", "memory")
         connection.pragma("cache_size", -16000)
         version = connection.pragma("user_version")
-        if version not in (0, 1, VERSION):
+        if version not in range(VERSION + 1):
             raise Refused(f"the database has version {version}, this program reads {VERSION}")
         connection.execute("BEGIN EXCLUSIVE;" + _SCHEMA + f"PRAGMA user_version={VERSION}; COMMIT")
         # setting a hook turns automatic checkpoints off; ours are in tidy()
@@ -124,7 +127,10 @@ class SqliteStore:
             for message in change.forgotten:
                 run("DELETE FROM failure WHERE message=?", (message,))
         many("DELETE FROM delivery WHERE id IN (", "?", [(i,) for c in changes for i in c.done], ")")
+        before = self._connection.total_changes()
         many("DELETE FROM message WHERE id IN (", "?", [(i,) for c in changes for i in c.finished], ")")
+        gone = self._connection.total_changes() - before
+        run("UPDATE total SET messages = messages + ?", (sum(len(c.messages) for c in changes) - gone,))
         last = max(c.last for c in changes) if changes else 0
         if last:
             run("UPDATE last_id SET id=?1 WHERE id < ?1", (last,))
@@ -138,10 +144,26 @@ class SqliteStore:
                     self._cursor.execute(statement, list(chain.from_iterable(rows[position : position + size])))
                     position += size
 
-    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
-        return self._deliveries(
-            "channel=? AND (due, id) > (?, ?) AND due <= ? ORDER BY due, id LIMIT ?", (channel, *after, now, limit)
-        )
+    def due(
+        self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
+    ) -> Page:
+        due, number = after
+        rows: list[DeliveryRow] = []
+        looked = 0
+        with self._disk_errors():
+            # in two steps, for SQLite does not use the index for (due, id) > (?, ?) as a whole
+            for where, values in (("due=? AND id>?", (due, number)), ("due>? AND due<=?", (due, now))):
+                found = self._cursor.execute(
+                    f"SELECT {_DELIVERY} FROM delivery WHERE channel=? AND {where} ORDER BY due, id LIMIT ?",  # noqa: S608  # constants
+                    (channel, *values, WINDOW - looked),
+                )
+                for row in found:
+                    looked += 1
+                    if row[3] not in without:
+                        rows.append(DeliveryRow(*row))
+                    if len(rows) == limit or looked == WINDOW:
+                        return Page(rows, (row[4], row[0]), more=True)
+        return Page(rows, (now, LAST), more=False)
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         return self._deliveries(
@@ -183,10 +205,26 @@ class SqliteStore:
 
     def listing(self, after: int, limit: int) -> list[Listed]:
         with self._disk_errors():
-            rows = self._cursor.execute(
-                "SELECT id, sender, size, deliveries FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            ).fetchall()
-        return [self._listed(_message((*row, None))) for row in rows]
+            run = self._cursor.execute
+            messages = [
+                _message((*row, None))
+                for row in run(
+                    "SELECT id, sender, size, deliveries FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+                )
+            ]
+            if not messages:
+                return []
+            end = messages[-1].id + messages[-1].deliveries
+            deliveries: dict[int, list[DeliveryRow]] = {}
+            for row in self._deliveries("id > ? AND id <= ? ORDER BY id", (messages[0].id, end)):
+                deliveries.setdefault(row.message, []).append(row)
+            failures = dict(
+                run(
+                    "SELECT message, count(*) FROM failure WHERE message BETWEEN ? AND ? GROUP BY message",
+                    (messages[0].id, messages[-1].id),
+                )
+            )
+        return [Listed(m, deliveries.get(m.id, []), failures.get(m.id, 0)) for m in messages]
 
     def _listed(self, message: MessageRow) -> Listed:
         rows = self._deliveries("id > ? AND id <= ? ORDER BY id", (message.id, message.id + message.deliveries))
@@ -204,7 +242,7 @@ class SqliteStore:
         return bool(self._value("SELECT count(*) FROM message WHERE id=?", (message,)))
 
     def count(self) -> int:
-        return int(self._value("SELECT count(*) FROM message"))
+        return int(self._value("SELECT messages FROM total"))  # counting takes seconds when there are many
 
     def last(self) -> int:
         return int(self._value("SELECT max(id, (SELECT coalesce(max(id), 0) FROM delivery)) FROM last_id"))

@@ -4,9 +4,10 @@ A store is used by one thread at a time.  `commit` is the only verb that writes;
 changes become durable together, or none does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+LAST = (1 << 63) - 1  # no id is higher
 LOCAL, REMOTE = 0, 1  # channels
 CHANNELS = ("local", "remote")
 
@@ -78,6 +79,17 @@ class Loaded(NamedTuple):
     failures: list[bytes]
 
 
+class Page(NamedTuple):
+    """Some due deliveries; all that are due up to the pair `end` have been looked at.
+
+    more  there may be others after `end`
+    """
+
+    rows: list[DeliveryRow]
+    end: tuple[float, int]
+    more: bool
+
+
 class Listed(NamedTuple):
     """A message for people to look at, without its content."""
 
@@ -92,8 +104,10 @@ class Store(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """Apply all changes in one durable transaction, or none."""
 
-    def due(self, channel: int, after: tuple[float, int], now: float, limit: int) -> list[DeliveryRow]:
-        """Deliveries due by `now`, ordered by (due, id), those after the given pair."""
+    def due(
+        self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
+    ) -> Page:
+        """Deliveries due by `now`, ordered by (due, id), after that pair, but for those to some destinations."""
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         """Remote deliveries to one destination that are due by `now`, in order."""

@@ -4,7 +4,7 @@ import apsw
 import pytest
 
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Refused, recipients, records
+from appliance.queue.store import LAST, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Refused, recipients, records
 
 
 def delivery(number, message, due=1.0, channel=LOCAL, destination=b"", people=(b"a@b",)):
@@ -31,10 +31,24 @@ def test_due_is_ordered_and_resumes_after_a_row(store):
     """Deliveries are read in the order they fall due, from wherever the last reading ended."""
     for number, due in ((10, 3.0), (20, 1.0), (30, 1.0), (40, 9.0)):
         add(store, number, delivery(number + 1, number, due))
-    assert [row.id for row in store.due(LOCAL, (0.0, 0), 5.0, 10)] == [21, 31, 11]
-    assert [row.id for row in store.due(LOCAL, (1.0, 21), 5.0, 1)] == [31]
+    assert [row.id for row in store.due(LOCAL, (0.0, 0), 5.0, 10).rows] == [21, 31, 11]
+    assert [row.id for row in store.due(LOCAL, (1.0, 21), 5.0, 1).rows] == [31]
     assert store.next_due(LOCAL, 5.0) == 9.0
     assert store.next_due(REMOTE, 0.0) is None
+
+
+def test_due_leaves_out_some_destinations(store, monkeypatch):
+    """A look for what is due passes over some destinations, a piece at a time, and says how far it came."""
+    monkeypatch.setattr("appliance.queue.sqlite.WINDOW", 7)
+    for number in range(10, 310, 10):
+        destination = b"b.example" if number in (30, 250) else b"a.example"
+        add(store, number, delivery(number + 1, number, 5.0 if number < 200 else number, REMOTE, destination))
+    found, after, more = [], (0.0, 0), True
+    while more:
+        rows, after, more = store.due(REMOTE, after, 400.0, 5, {b"a.example"})
+        found += [row.id for row in rows]
+    assert found == [31, 251]
+    assert after == (400.0, LAST)
 
 
 def test_due_to_one_destination(store):
@@ -65,7 +79,7 @@ def test_finished_message_leaves_nothing(store):
     change.failures, change.forgotten = [(10, b"f")], (10,)
     store.commit([change])
     assert store.count() == 0
-    assert store.due(LOCAL, (0.0, 0), 5.0, 10) == []
+    assert store.due(LOCAL, (0.0, 0), 5.0, 10).rows == []
     add(store, 10, delivery(11, 10))
     assert store.load([10])[0].failures == []
 
@@ -108,6 +122,35 @@ def test_everything_is_there_after_reopening(tmp_path):
     assert again.show(10) == before
     assert again.last() == 11
     again.close()
+
+
+def test_database_of_an_older_version_is_counted(tmp_path):
+    """A database that does not say how many messages it has is counted once; from then on it says so."""
+    path = tmp_path / "q"
+    old = SqliteStore(path)
+    for number in (10, 20, 30):
+        add(old, number, delivery(number + 1, number))
+    old._connection.execute("DROP TABLE total; PRAGMA user_version=2")
+    old.close()
+    store = SqliteStore(path)
+    store.commit([Change(done=(11,), finished=(10, 99))])
+    assert store.count() == 2
+    store.close()
+    again = SqliteStore(path)
+    assert again.count() == 2
+    again.close()
+
+
+def test_listing_says_what_belongs_to_each_message(store):
+    """Deliveries and failures stand with their own message, also where it has several or none."""
+    add(store, 10, delivery(11, 10), delivery(12, 10))
+    add(store, 20, delivery(21, 20))
+    add(store, 30, delivery(31, 30))
+    change = Change(done=(11, 21))
+    change.failures = [(10, b"one"), (10, b"two"), (30, b"three")]
+    store.commit([change])
+    assert [([row.id for row in m.deliveries], m.failures) for m in store.listing(0, 2)] == [([12], 2), ([], 0)]
+    assert [([row.id for row in m.deliveries], m.failures) for m in store.listing(20, 2)] == [([31], 1)]
 
 
 def test_second_opener_is_refused(tmp_path):
