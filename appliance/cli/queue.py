@@ -7,7 +7,7 @@ from typing import Any
 
 from appliance import message_id
 from appliance.cli import state_option
-from appliance.queue.ask import NoAnswer, ask
+from appliance.queue.ask import NoAnswer, ask_lines
 from appliance.state import State
 
 HELP = (
@@ -41,15 +41,17 @@ def run(args: argparse.Namespace) -> int:
     request = {"do": args.verb} if args.verb == "list" else {"do": "show", "id": args.id}
     found = oldest = 0
     try:
-        for item in ask(State(args.state.resolve()), request):
-            oldest = max(oldest, item["age"])
+        for line in ask_lines(State(args.state.resolve()), request):
+            found += 1
             if args.json:
-                print(json.dumps(item))
-            elif args.verb == "show":
+                print(line.decode())
+                continue
+            item = json.loads(line)
+            oldest = max(oldest, item["age"])
+            if args.verb == "show":
                 print(_page(item))
             else:
-                _row(item, first=not found)
-            found += 1
+                _row(item, first=found == 1)
     except NoAnswer as error:
         print(f"paperpath queue: {error}", file=sys.stderr)
         return CANNOT

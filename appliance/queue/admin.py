@@ -13,6 +13,8 @@ from appliance.queue.look import PAGE, listed, shown
 from appliance.queue.service import Service
 from appliance.queue.store import Store
 
+REST = 2.0  # seconds of pause in a list for each second that a page of it took
+
 
 class Admin(Visitor):
     """Somebody who asks how the queue is."""
@@ -57,7 +59,7 @@ class Admin(Visitor):
             self.write(netstring.encode(b""))
 
     def _answer(self, item: dict[str, Any]) -> None:
-        self.write(netstring.encode(json.dumps(item).encode()))
+        self.write(_encoded(item))
 
     async def _read(self, ask: Callable[[], Any]) -> Any:
         """A question to the store, in turn with the commits."""
@@ -81,15 +83,16 @@ class Admin(Visitor):
         self._answer({"messages": service.count, "workers": workers, "configuration": service.generation.name})
 
     async def _list(self, _request: dict[str, Any]) -> None:
-        after = 0
+        after, clock = 0, asyncio.get_running_loop().time
         while True:
             page = await self._read(lambda: self._store.listing(after, PAGE))  # noqa: B023  # awaited before it changes
-            for item in page:
-                self._answer(listed(item, self._service.clock(), self._service.routes.public))
+            began, now, public = clock(), self._service.clock(), self._service.routes.public
+            self.write(b"".join([_encoded(listed(item, now, public)) for item in page]))
             if len(page) < PAGE or self.transport.is_closing():
                 return
             after = page[-1].message.id
             await self._writable.wait()
+            await asyncio.sleep(REST * (clock() - began))  # mail goes first
 
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))
@@ -99,6 +102,10 @@ class Admin(Visitor):
             service = self._service
             content = content or service.bodies.header(number)
             self._answer(shown(item, content, failures, service.clock(), service.routes.public))
+
+
+def _encoded(item: dict[str, Any]) -> bytes:
+    return netstring.encode(json.dumps(item).encode())
 
 
 _VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show}  # noqa: SLF001  # a table of its own verbs

@@ -19,6 +19,7 @@ from appliance.route import Routes
 from appliance.state import State
 
 TIMEOUT = 60.0
+_ERROR = b'{"error": '
 _FRAME = 64 * 1024 * 1024  # a message with a hundred thousand recipients is one item
 
 
@@ -28,6 +29,11 @@ class NoAnswer(OSError):
 
 def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The items of a `list` or `show`. Raises NoAnswer."""
+    return map(json.loads, ask_lines(state, request))
+
+
+def ask_lines(state: State, request: dict[str, Any]) -> Iterator[bytes]:
+    """The same, each as the JSON it comes as. Raises NoAnswer."""
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(TIMEOUT)
@@ -44,7 +50,7 @@ def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _by_door(connection, hello, request)
 
 
-def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -> Iterator[bytes]:
     decoder = netstring.Decoder(_FRAME)
     try:
         connection.sendall(hello + netstring.encode(json.dumps(request).encode()))
@@ -52,16 +58,15 @@ def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -
             for frame in decoder.feed(data):
                 if not frame:
                     return
-                item = json.loads(frame)
-                if "error" in item:
-                    raise NoAnswer(item["error"])
-                yield item
+                if frame.startswith(_ERROR):
+                    raise NoAnswer(json.loads(frame)["error"])
+                yield frame
     except (TimeoutError, ConnectionError, ValueError) as error:
         raise NoAnswer(f"the queue broke off: {error}") from error
     raise NoAnswer("the queue closed the connection (it is stopping, or the role token is not its own)")
 
 
-def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
     if not state.database.exists():
         raise NoAnswer(f"the queue does not run, and there is no {state.database}; is that the right --state?")
     try:
@@ -72,15 +77,19 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]
     public = _public(state)
     try:
         if request["do"] == "list":
-            yield from _list(store, public)
+            yield from map(_line, _list(store, public))
             return
         found = store.show(message_id.parse(request["id"]))
         if found is not None:
             item, content, failures = found
-            yield shown(item, content or bodies.header(item.message.id), failures, time.time(), public)
+            yield _line(shown(item, content or bodies.header(item.message.id), failures, time.time(), public))
     finally:
         store.close()
         bodies.close()
+
+
+def _line(item: dict[str, Any]) -> bytes:
+    return json.dumps(item).encode()
 
 
 def _public(state: State) -> Public:

@@ -8,7 +8,7 @@ from appliance.message import qsbmf
 from appliance.queue.schedule import timestamp
 from appliance.queue.store import CHANNELS, DeliveryRow, Listed, recipients
 
-PAGE = 500  # messages read at a time
+PAGE = 100  # messages read at a time
 _HEADER = 64 * 1024
 
 Public = Callable[[bytes], bytes]  # a recipient as the world knows it

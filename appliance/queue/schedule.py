@@ -1,5 +1,6 @@
 """When the next attempt is made, and when the queue gives up.  Pure."""
 
+import time
 from datetime import UTC, datetime
 from math import isqrt
 
@@ -21,7 +22,7 @@ def expired(born: float, started: float, lifetime: int) -> bool:
 
 def timestamp(when: float) -> str:
     """RFC 3339, UTC, seconds."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
