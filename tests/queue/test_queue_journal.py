@@ -250,6 +250,24 @@ def test_database_that_fails_leaves_all_in_the_journal(opened, monkeypatch):
     assert ids(opened()) == accepted
 
 
+def test_queue_on_a_full_disk_starts_without_a_journal(opened, monkeypatch):
+    """Where there is no room for the journal the queue starts all the same, so that its mail can leave."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    store = opened()
+    assert store._journal.size == 0
+    store.commit([accept(10), accept(20)])
+    store.commit([end(10)])
+    assert ids(opened()) == [20]
+    monkeypatch.undo()
+    store = opened()
+    assert store._journal.size == 64 * 1024
+    assert ids(store) == [20]
+
+
 def test_quiet_moment_folds_a_long_journal(opened, tmp_path):
     """The journal is folded when nothing else is to do, so that a load finds it empty."""
     store = opened()
