@@ -57,7 +57,9 @@ def test_what_arrives_during_a_commit_shares_the_next():
     """On a slow disk: one commit for the first, one for all that came while it ran."""
     store = Slow()
     groups = [[Note(10)], [Note(20), Note(30)], [Note(40)]]
-    known = [[Note(number)] for number in range(100, 100 + 10 * commit.PATIENCE, 10)]  # now the disk is known to be slow
+    known = [  # now the disk is known to be slow
+        [Note(number)] for number in range(100, 100 + 10 * commit.PATIENCE, 10)
+    ]
     asyncio.run(written(store, *known, *groups))
     assert store.commits == [1] * commit.PATIENCE + [1, 3]
     assert [item.told for group in groups for item in group] == [[None]] * 4
