@@ -10,11 +10,11 @@ text.  A connection dropped early leaves nothing behind.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import cast
 
 from appliance import door, envelope, netstring
-from appliance.errors import Permanent, Temporary
+from appliance.errors import MailError, Permanent, Temporary
 from appliance.state import State
 
 INLINE = 64 * 1024  # bytes of content
@@ -43,6 +43,9 @@ def accepted(answer: bytes) -> str:
     raise Temporary(451, "4.3.0", "cannot queue the message now, try again later", text)
 
 
+Tell = Callable[[bytes | MailError], None]  # called once; must not raise
+
+
 class Intake(asyncio.Protocol):
     """The shared, pipelined connection of an asynchronous program.
 
@@ -55,19 +58,16 @@ class Intake(asyncio.Protocol):
         self._hello = door.hello(role, door.read_token(state, role))
         self._transport: asyncio.Transport | None = None
         self._decoder = netstring.Decoder(FRAME)
-        self._waiting: deque[asyncio.Future[bytes]] = deque()
+        self._waiting: deque[Tell] = deque()
         self._outgoing: list[bytes] = []
         self._connecting: asyncio.Task[None] | None = None
 
-    def submit(self, frame: bytes) -> "asyncio.Future[bytes]":
-        """Send a `request`; the future gives the answer for `accepted`, or raises Temporary."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self._waiting.append(future)
+    def submit(self, frame: bytes, tell: Tell) -> None:
+        """Send a `request`; `tell` gets the answer for `accepted`, or a Temporary, in a later turn of the loop."""
+        self._waiting.append(tell)
         if not self._outgoing:
-            loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing.append(frame)
-        return future
 
     @property
     def connected(self) -> bool:
@@ -110,9 +110,7 @@ class Intake(asyncio.Protocol):
             if not self._waiting:
                 self._fail("an answer to no request")
                 return
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(answer)
+            self._waiting.popleft()(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc or "the queue closed the connection")
@@ -124,9 +122,8 @@ class Intake(asyncio.Protocol):
         self._decoder = netstring.Decoder(FRAME)
         self._outgoing = []
         waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(Temporary(451, "4.3.0", "cannot queue the message now, try again later", cause))
+        for tell in waiting:
+            tell(accepted_later(cause))
 
     def close(self) -> None:
         """Let go of the connection; unanswered requests fail as temporary."""

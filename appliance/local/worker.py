@@ -84,6 +84,8 @@ class Worker:
         room = _BYTES
         try:
             while len(waiting) < BATCH and room > 0:
+                if self._decoder.pending:  # the queue has more than the socket holds, and its rest follows at once
+                    select.select([connection], [], [], GATHER)
                 data = connection.recv(_READ, socket.MSG_DONTWAIT)
                 room -= len(data)
                 if not data:

@@ -2,6 +2,9 @@
 
 In memory only (guarantee 3): a worker that goes away, and a queue that starts again, returns
 every lease.  What does not fit here stays on disk and is read back when there is room.
+
+A remote destination begins with few leases and gets one more with each success, so fifty hosts that hang
+hold a hundred leases and not all of them.
 """
 
 from collections import deque
@@ -13,9 +16,11 @@ from appliance.queue.store import LOCAL, DeliveryRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
+FIRST = 2  # leases of a remote destination of which nothing is known; each success allows one more
 NEAR = 400  # weight of one remote destination in memory: of what is read back, and of all once memory is half full
 KNOWN = 10_000  # struggling destinations remembered
 WEIGHT = 8192  # bytes of content that weigh as much as one delivery more
+EACH = 20  # weight in memory for each lease that is allowed, once memory is half full
 RUN = 20  # deliveries to one destination before another one's turn
 RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
 
@@ -92,8 +97,10 @@ class Channel:
         self._near: float = NEAR if number != LOCAL else inf
         self._ready: dict[bytes, deque[Held]] = {}  # by destination
         self._turn: deque[bytes] = deque()  # destinations with something ready, each once
+        self._sated: set[bytes] = set()  # those with something ready that have all their leases out: not in turn
         self._out: dict[bytes, int] = {}  # leases and reports under way, by destination
         self._here: dict[bytes, int] = {}  # weight of those in memory, by destination
+        self._proven: dict[bytes, int] = {}  # successes of those destinations, since the last failure
 
     # -- what is in memory --------------------------------------------------------------
 
@@ -110,7 +117,8 @@ class Channel:
 
     def near(self, destination: bytes, coming: int = 0) -> bool:
         """The destination has as much in memory as is worth reading back, with those on their way."""
-        return self._here.get(destination, 0) + coming >= self._near
+        near = min(self._near, EACH * self._allowed(destination))
+        return self._here.get(destination, 0) + coming >= near
 
     def crowded(self, destination: bytes) -> bool:
         """The destination has as much in memory as it may."""
@@ -136,22 +144,39 @@ class Channel:
         destination, message = delivery.destination, delivery.message
         size = len(message.content or b"")
         _decrement(self._here, destination, 1 + size // WEIGHT)
-        _decrement(self._out, destination)
+        self._returned(destination)
         message.held -= 1
         self.bytes -= size
         self._learn(delivery)
+        if destination not in self._here:
+            self._proven.pop(destination, None)
+
+    def _allowed(self, destination: bytes) -> int:
+        """Leases of a destination at a time."""
+        return HELD if self.number == LOCAL else FIRST + self._proven.get(destination, 0)
 
     def _learn(self, delivery: Held) -> None:
         """What an attempt says about its destination; one that was put off is due after it began."""
         destination = delivery.destination
+        if self.number == LOCAL:
+            return
         if delivery.due > delivery.started:
-            if self.number != LOCAL:
-                self.struggling[destination] = None
-                if len(self.struggling) > KNOWN:
-                    del self.struggling[next(iter(self.struggling))]
-        elif destination in self.struggling:
-            del self.struggling[destination]
-            self.recovered.add(destination)
+            self._proven.pop(destination, None)
+            self.struggling[destination] = None
+            if len(self.struggling) > KNOWN:
+                del self.struggling[next(iter(self.struggling))]
+        else:
+            self._proven[destination] = self._proven.get(destination, 0) + 1
+            if destination in self.struggling:
+                del self.struggling[destination]
+                self.recovered.add(destination)
+
+    def _returned(self, destination: bytes) -> None:
+        """A lease has ended."""
+        _decrement(self._out, destination)
+        if destination in self._sated:
+            self._sated.remove(destination)
+            self._turn.append(destination)
 
     def _make_ready(self, delivery: Held, *, first: bool = False) -> None:
         waiting = self._ready.get(delivery.destination)
@@ -175,7 +200,7 @@ class Channel:
             if delivery.returns >= RETURNS:
                 unlucky.append(delivery)
             else:
-                _decrement(self._out, delivery.destination)
+                self._returned(delivery.destination)
                 self._make_ready(delivery, first=True)
         worker.leased.clear()
         return unlucky
@@ -198,17 +223,21 @@ class Channel:
         while self._turn and hungry:
             destination = self._turn.popleft()
             waiting = self._ready[destination]
-            room = cap - self._out.get(destination, 0)
+            leased = self._out.get(destination, 0)
+            own, room = self._allowed(destination) - leased, cap - leased
+            if own <= 0:
+                self._sated.add(destination)
+                continue
             if room <= 0:
                 capped.append(destination)
                 continue
             worker = max(hungry, key=_credit) if len(hungry) > 1 else hungry[0]
-            count = min(worker.credit, room, RUN, len(waiting))
+            count = min(worker.credit, room, own, RUN, len(waiting))
             out = frames.setdefault(worker, [])
             for _ in range(count):
                 out.append(_hand_out(waiting.popleft(), worker, now))
             worker.credit -= count
-            self._out[destination] = self._out.get(destination, 0) + count
+            self._out[destination] = leased + count
             if waiting:
                 self._turn.append(destination)
             else:

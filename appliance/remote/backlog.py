@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from appliance.lease import Delivery
+from appliance.lease import Delivery, Report
 from appliance.remote.hops import Hop
 from appliance.remote.session import Session
 from appliance.remote.settings import Settings
@@ -12,6 +12,7 @@ MOST = 20  # connections to one hop
 STALLED = 1.0  # seconds without progress after which waiting mail no longer counts as in hand
 GIVE_UP = 30.0  # seconds without progress after which most of it goes back to the queue
 PAUSE = 30.0  # seconds without further connections after the hop refused one more
+REST = 1.0  # seconds after a failed connection in which all mail for the hop fails likewise
 KEPT = 10  # deliveries that wait on at a hop that makes no progress
 
 
@@ -35,6 +36,7 @@ class Backlog:
         self.limit = FIRST
         self.progress = 0.0
         self._full_until = 0.0
+        self._failure: tuple[Report, float] | None = None
 
     @property
     def empty(self) -> bool:
@@ -42,7 +44,9 @@ class Backlog:
 
     @property
     def wants_connection(self) -> bool:
-        """Whether another connection would help."""
+        """Whether another connection would help; the first must be greeted before there is a second."""
+        if self.opening and not self.sessions:
+            return False
         return len(self.waiting) > self.opening and len(self.sessions) + self.opening < self.limit
 
     def add(self, delivery: Delivery, now: float) -> None:
@@ -67,6 +71,15 @@ class Backlog:
         self.limit = max(1, len(self.sessions))
         if self.sessions:
             self._full_until = now + PAUSE
+
+    def fail(self, failure: Report, now: float) -> None:
+        """There is no connection to the hop."""
+        self._failure = (failure, now + REST)
+
+    def failed_lately(self, now: float) -> Report | None:
+        """Why there was no connection a moment ago."""
+        failure, until = self._failure or (None, now)
+        return failure if now < until else None
 
     def parked(self, now: float) -> int:
         """Deliveries that wait for a hop that does not move."""

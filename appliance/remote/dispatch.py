@@ -1,8 +1,9 @@
 """Which delivery goes by which connection: a backlog for each next hop, connections shared out fairly.
 
-At most concurrencyremote connections in all.  A hop that hangs keeps its own mail waiting and
-nobody else's: connections go round among the hops that want one, and mail parked at
-a hop that does not move does not count as in hand (`parked`).
+At most concurrencyremote connections are at work.  A hop that hangs keeps its own mail waiting and
+nobody else's: connections go round among the hops that want one, a connection on which the peer is
+quiet does not count for other hops, and mail parked at a hop that does not move does not count
+as in hand (`parked`).
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from appliance.remote.silent import Silent
 
 TRIES = 5  # addresses of a hop in one attempt; RFC 5321 section 5.1 asks for at least two
 TURN = 10  # messages of a hop's only connection before it lets another hop have it
+QUIET = 0.1  # seconds without a word of the peer after which a connection does not count for other hops
+MOST = 10  # times concurrencyremote: all connections, the quiet ones too
 
 Finish = Callable[[Delivery, list[Report], str], None]
 Fetch = Callable[[Delivery], "asyncio.Future[Content]"]
@@ -48,7 +51,8 @@ class Dispatch:
         self._leaving: set[Session] = set()  # that make room for them
         self._connections = 0  # open or on their way
         self._silent = Silent()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[Backlog, float]] = {}  # that connect, and since when
+        self._looking = False  # a timer runs that looks for connections that have become quiet
         self._warned = False  # of a route that is not served, once for each generation
         self.follow(settings, resolver)
 
@@ -83,7 +87,12 @@ class Dispatch:
         backlog = self._backlogs.get(key)
         if backlog is None:
             backlog = self._backlogs[key] = Backlog(hop, self.settings)
-        backlog.add(delivery, self._loop.time())
+        now = self._loop.time()
+        failure = backlog.failed_lately(now)
+        if failure is not None:
+            self._answer(delivery, failure)
+            return
+        backlog.add(delivery, now)
         if backlog.idle:
             next(iter(backlog.idle)).advance()
         else:
@@ -142,7 +151,7 @@ class Dispatch:
             self._of[session].waiting.appendleft(delivery)
 
     def moving(self, session: Session) -> None:
-        self._of[session].progress = self._loop.time()
+        self._of[session].progress = session.heard = self._loop.time()
 
     def idle(self, session: Session) -> None:
         backlog = self._of[session]
@@ -175,31 +184,56 @@ class Dispatch:
         """See to it that a backlog has the connections it needs, or is forgotten when it is empty."""
         if self.stopping:
             return
-        if backlog.wants_connection and self._connections < self.settings.concurrency:
+        if backlog.wants_connection and self._room(backlog):
             self._open(backlog)
         elif backlog.starving and backlog not in self._starving:
             self._starving[backlog] = None
+            self._look_again()
             idle = next((session for other in self._backlogs.values() for session in other.idle), None)
             if idle is not None:
                 self._leaving.add(idle)
                 idle.quit()
-        elif backlog.empty:
+        elif backlog.empty and backlog.failed_lately(self._loop.time()) is None:
             self._backlogs.pop((backlog.settings.name, backlog.hop), None)
 
     def _share_out(self) -> None:
         """Give free connections to those who have none, the longest waiting first."""
-        while self._starving and self._connections < self.settings.concurrency and not self.stopping:
+        while self._starving and not self.stopping:
             backlog = next(iter(self._starving))
+            if not self._room(backlog):
+                self._look_again()
+                return
             del self._starving[backlog]
             if backlog.starving:
                 self._open(backlog)
+
+    def _room(self, backlog: Backlog) -> bool:
+        """Whether a backlog may have another connection: its own count, and those of others that are at work."""
+        most = self.settings.concurrency
+        if self._connections < most or self._connections >= most * MOST:
+            return self._connections < most
+        since = self._loop.time() - QUIET
+        working = sum(own is backlog or began > since for own, began in self._tasks.values())
+        working += sum(
+            session.opened.done() and (own is backlog or session.heard > since) for session, own in self._of.items()
+        )
+        return working < most
+
+    def _look_again(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._loop.call_later(QUIET, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        self._share_out()
 
     def _open(self, backlog: Backlog) -> None:
         backlog.opening += 1
         self._connections += 1
         task = self._loop.create_task(self._connect(backlog))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = (backlog, self._loop.time())
+        task.add_done_callback(self._tasks.pop)
 
     async def _connect(self, backlog: Backlog) -> None:
         session, failure = None, None
@@ -230,7 +264,7 @@ class Dispatch:
         """Connect to one address: a session that is ready, or why not."""
         settings, key = backlog.settings, (address.ip, address.port)
         if self._silent.skip(key, self._loop.time()):
-            return None, _unreachable(address, "it did not answer lately")
+            return None, reports.unreachable(address.name, "it did not answer lately")
         session = Session(self, address, settings.helo, settings.answer)
         self._of[session] = backlog
         try:
@@ -239,13 +273,13 @@ class Dispatch:
         except TimeoutError:
             del self._of[session]
             self._silent.timed_out(key, self._loop.time())
-            return None, _unreachable(address, "no answer in time")
+            return None, reports.unreachable(address.name, "no answer in time")
         except BaseException as error:
             self._of.pop(session, None)
             if not isinstance(error, OSError):
                 raise
             self._silent.answered(key)
-            return None, _unreachable(address, os.strerror(error.errno) if error.errno else str(error))
+            return None, reports.unreachable(address.name, os.strerror(error.errno) if error.errno else str(error))
         self._silent.answered(key)
         failure = await session.opened
         if failure is None and session not in self._of:
@@ -256,6 +290,7 @@ class Dispatch:
         backlog.full(self._loop.time())
         if backlog.sessions or backlog.opening:
             return  # those that are open serve what waits
+        backlog.fail(failure, self._loop.time())
         waiting, count = backlog.waiting, len(backlog.waiting)
         for _ in range(count):
             self._answer(waiting.popleft(), failure)
@@ -263,7 +298,3 @@ class Dispatch:
 
     def _answer(self, delivery: Delivery, report: Report) -> None:
         self._finish(delivery, [report] * len(delivery.recipients), "")
-
-
-def _unreachable(address: mx.Address, cause: str) -> Report:
-    return reports.failure(Temporary(451, "4.4.1", f"No connection to {address.name}: {cause}"))

@@ -4,7 +4,7 @@ Pure: replies in, reports out.  The classes are qmail's: below 400 accepted, 5xx
 all else temporary; so is everything that is not a reply.
 """
 
-from appliance.errors import MailError, Permanent, Result
+from appliance.errors import MailError, Permanent, Result, Temporary
 from appliance.lease import Delivery, Report
 from appliance.remote.transaction import Transaction
 from appliance.reply import Reply
@@ -22,6 +22,11 @@ def said(reply: Reply) -> bytes:
 def failure(error: MailError) -> Report:
     """A failure before, or instead of, a dialogue."""
     return Report(error.result, f"{error.text}. (#{error.enhanced})\n".encode("ascii", "replace"))
+
+
+def unreachable(name: str, cause: str) -> Report:
+    """No connection to an address."""
+    return failure(Temporary(451, "4.4.1", f"No connection to {name}: {cause}"))
 
 
 def unsendable(delivery: Delivery, size: int, limit: int | None) -> Report | None:

@@ -67,6 +67,7 @@ class Session(asyncio.Protocol):
         self.count = 0  # messages that were accepted
         self.abandoned = False  # the queue took its leases back
         self.deadline = float("inf")
+        self.heard = 0.0  # when the dialogue last went on
         self.loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[Report | None] = self.loop.create_future()
         self._owner = owner
@@ -277,7 +278,8 @@ class Session(asyncio.Protocol):
 
     def _restart_clock(self) -> None:
         step = self._client.waiting
-        self.deadline = self.loop.time() + (self._limits[step] if step is not None else self._block)
+        self.heard = self.loop.time()
+        self.deadline = self.heard + (self._limits[step] if step is not None else self._block)
 
     def _unwelcome(self) -> Report:
         refusal = self._client.refusal

@@ -15,7 +15,8 @@ from appliance.smtpd.data import Reader
 from appliance.smtpd.stream import Stream
 from appliance.state import State
 
-Answer = asyncio.Future[bytes] | asyncio.Task[str]
+# the queue's answer to a small message, the id of a large one, or why there is none
+Outcome = bytes | str | BaseException
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,16 @@ class Arrival:
         """Whether the client should wait until the queue has taken what is here."""
         return self._stream is not None and self._stream.crowded and self._task is not None and not self._task.done()
 
-    def finish(self, answered: Callable[[Answer], None]) -> MailError | None:
+    def finish(self, answered: Callable[[Outcome], None]) -> MailError | None:
         """Hand it over; the queue's answer goes to `answered`.  Or say why it can't be taken."""
         problem = self._reader.problem()
         if self._stream is not None and self._task is not None:
             self._stream.end(problem)
-            self._task.add_done_callback(answered)
+            self._task.add_done_callback(lambda task: answered(_outcome(task)))
             return None
         if problem is None:
             frame = intake.request(self.sender, self.recipients, self._trace + self._reader.take())
-            self._door.shared.submit(frame).add_done_callback(answered)
+            self._door.shared.submit(frame, answered)
         return problem
 
     def cancel(self) -> None:
@@ -102,3 +103,9 @@ class Arrival:
         if not task.cancelled():
             task.exception()  # told to the client at the end of its content, if it gets there
         self._room()
+
+
+def _outcome(task: "asyncio.Task[str]") -> Outcome:
+    if task.cancelled():
+        return asyncio.CancelledError()
+    return task.exception() or task.result()

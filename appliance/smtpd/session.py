@@ -4,6 +4,7 @@ All commands of one read are carried out and answered in one write, the content 
 pieces, and nothing needs a task, except a large message.
 """
 
+import asyncio
 import time
 import traceback
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance import intake, log
 from appliance.errors import MailError, Temporary, internal
 from appliance.smtpd import received
-from appliance.smtpd.arrival import Answer, Arrival
+from appliance.smtpd.arrival import Arrival, Outcome
 from appliance.smtpd.connection import Connection
 from appliance.smtpd.data import Reader
 from appliance.smtpd.verbs import perform
@@ -191,15 +192,16 @@ class Session(Connection):
             self.forget()
         return rest
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, outcome: Outcome) -> None:
         """The queue has the message, or says why not; the client may be gone by now."""
         arrival, self._arrival, self._waiting = self._arrival, None, False
         assert arrival is not None
-        if answer.cancelled():  # the program ends
+        if isinstance(outcome, asyncio.CancelledError):  # the program ends
             return
         try:
-            result = answer.result()
-            message = intake.accepted(result) if isinstance(result, bytes) else result
+            if isinstance(outcome, BaseException):
+                raise outcome
+            message = intake.accepted(outcome) if isinstance(outcome, bytes) else outcome
         except MailError as error:
             reply = self.refuse(error).reply
         except Exception as error:  # noqa: BLE001  # a bug is temporary for the peer, in full in the log
