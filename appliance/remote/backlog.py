@@ -12,7 +12,7 @@ MOST = 20  # connections to one hop
 STALLED = 1.0  # seconds without progress after which waiting mail no longer counts as in hand
 GIVE_UP = 30.0  # seconds without progress after which most of it goes back to the queue
 PAUSE = 30.0  # seconds without further connections after the hop refused one more
-REST = 1.0  # seconds after a failed connection in which all mail for the hop fails likewise
+REST = 1.0  # seconds after a second failed connection in a row in which all mail for the hop fails likewise
 KEPT = 10  # deliveries that wait on at a hop that makes no progress
 
 
@@ -36,7 +36,8 @@ class Backlog:
         self.limit = FIRST
         self.progress = 0.0
         self._full_until = 0.0
-        self._failure: tuple[Report, float] | None = None
+        self._failures = 0  # connections that failed, one after the other
+        self._failure: tuple[Report, float] | None = None  # the last one's, and when
 
     @property
     def empty(self) -> bool:
@@ -74,12 +75,22 @@ class Backlog:
 
     def fail(self, failure: Report, now: float) -> None:
         """There is no connection to the hop."""
-        self._failure = (failure, now + REST)
+        self._failures += 1
+        self._failure = (failure, now)
 
-    def failed_lately(self, now: float) -> Report | None:
-        """Why there was no connection a moment ago."""
-        failure, until = self._failure or (None, now)
-        return failure if now < until else None
+    def opened(self, session: Session, now: float) -> None:
+        """There is a connection."""
+        self.sessions.add(session)
+        self.progress = now
+        self._failures, self._failure = 0, None
+
+    def resting(self, now: float) -> Report | None:
+        """Why the hop is left alone now, if it is."""
+        return self._failure[0] if self._failures > 1 and self._failure and now < self._failure[1] + REST else None
+
+    def forgettable(self, now: float) -> bool:
+        """Nothing is known of the hop that matters."""
+        return self.empty and (self._failure is None or now >= self._failure[1] + 2 * REST)
 
     def parked(self, now: float) -> int:
         """Deliveries that wait for a hop that does not move."""

@@ -88,7 +88,7 @@ class Dispatch:
         if backlog is None:
             backlog = self._backlogs[key] = Backlog(hop, self.settings)
         now = self._loop.time()
-        failure = backlog.failed_lately(now)
+        failure = backlog.resting(now)
         if failure is not None:
             self._answer(delivery, failure)
             return
@@ -193,7 +193,7 @@ class Dispatch:
             if idle is not None:
                 self._leaving.add(idle)
                 idle.quit()
-        elif backlog.empty and backlog.failed_lately(self._loop.time()) is None:
+        elif backlog.forgettable(self._loop.time()):
             self._backlogs.pop((backlog.settings.name, backlog.hop), None)
 
     def _share_out(self) -> None:
@@ -253,8 +253,7 @@ class Dispatch:
             if session is None:
                 self._connections -= 1
         if session is not None:
-            backlog.progress = self._loop.time()
-            backlog.sessions.add(session)
+            backlog.opened(session, self._loop.time())
             session.advance()
         elif failure is not None:
             self._failed(backlog, failure)

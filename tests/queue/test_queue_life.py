@@ -161,17 +161,43 @@ def test_credit_is_not_exceeded(desk):
 
 
 def test_hanging_host_does_not_hold_everything(desk):
-    """One destination has at most half of what the workers take; the others get through."""
+    """A destination that has taken nothing yet has few leases; the others get through."""
     worker = desk.worker(REMOTE, credit=200)
     for _ in range(450):
         desk.accept([b"a@hangs.example"])
     desk.accept([b"a@works.example"])
     destinations = [d.destination for d in worker.taken]
-    assert destinations.count(b"hangs.example") == 100
+    assert destinations.count(b"hangs.example") == 2
     assert destinations.count(b"works.example") == 1
     while worker.taken:
         worker.report(DONE)
     assert desk.store.count() == 0
+
+
+def test_leases_of_a_destination_grow_with_success(desk):
+    """Each success allows one lease more, up to half of what the workers take; a failure begins anew."""
+    worker = desk.worker(REMOTE, credit=200)
+    for _ in range(450):
+        desk.accept([b"a@works.example"])
+    most = 0
+    for _ in range(250):
+        worker.report(DONE)
+        most = max(most, len(worker.taken))
+    assert most == 100
+    while len(worker.taken) > 1:
+        worker.report(LATER)
+    worker.report(LATER)
+    assert len(worker.taken) <= 2
+
+
+def test_many_hosts_that_hang_leave_leases_for_others(desk):
+    """Fifty hosts that hang with much mail each, and the fifty-first gets its own."""
+    worker = desk.worker(REMOTE, credit=200)
+    for _ in range(20):
+        for number in range(50):
+            desk.accept([b"a@hangs%d.example" % number])
+    desk.accept([b"a@works.example"])
+    assert worker.taken[-1].destination == b"works.example"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "memory"])

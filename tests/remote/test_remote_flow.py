@@ -98,6 +98,45 @@ def test_more_hops_than_connections_take_turns(tmp_path):
     on_uvloop(run())
 
 
+def test_more_hops_that_hang_than_connections_do_not_hold_up_others(tmp_path):
+    """A connection whose peer is quiet does not count for other hops."""
+
+    async def run():
+        async with Peer(greeting=HANG).serving() as dead, Peer().serving() as alive:
+            routes = "\n".join(f"dead{n}.example:127.0.0.{n + 2}:{dead.port}" for n in range(6))
+            state = make_state(
+                tmp_path, smtproutes=f"{routes}\nalive.example:{alive.route}", concurrencyremote="2", timeoutremote="20"
+            )
+            async with (
+                await asyncio.start_server(dead._serve, [f"127.0.0.{n + 2}" for n in range(6)], dead.port),
+                relaying(state) as queue,
+            ):
+                await queue.give(*[delivery(n, b"x@dead%d.example" % (n % 6)) for n in range(1, 13)])
+                await queue.give(*[delivery(n, b"x@alive.example") for n in range(1000, 1005)])
+                await queue.results(*range(1000, 1005), timeout=2)
+
+    on_uvloop(run())
+
+
+def test_a_hop_that_failed_twice_is_left_alone_for_a_second(tmp_path):
+    """Mail that comes meanwhile fails as the last did; later mail is tried."""
+
+    async def run():
+        async with Peer(greeting=b"421 not now").serving() as peer:
+            state = make_state(tmp_path, smtproutes=f":{peer.route}")
+            async with relaying(state) as queue:
+                for number in range(1, 20):
+                    await queue.give(delivery(number))
+                    assert await queue.results(number) == "Z"
+                assert len(peer.connections) == 2
+                await asyncio.sleep(1.1)
+                peer.answers["greeting"] = b"220 hi"
+                await queue.give(delivery(100))
+                assert await queue.results(100) == "K"
+
+    on_uvloop(run())
+
+
 def test_the_next_address_is_tried(tmp_path):
     """An address that refuses, and one that does not want to talk, are passed over."""
 
