@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.apart import spread
 from bench.arrivals import Arrivals, Maildir, Sink
 from bench.contestant import ELSEWHERE, MAILBOX, Contestant, Mode, Place, Start
 from bench.latency import one_message
@@ -72,7 +73,9 @@ class Running:
 @contextmanager
 def running(contestant: Contestant, folder: Path, mode: Mode, port: int, settle: float) -> Iterator[Running]:
     """Prepare in a fresh folder, let the disk settle, start, wait for the 220; stop at the end."""
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    spread(folder.parent)
+    folder.mkdir()
     folder.chmod(0o755)
     place = Place(folder, mode, port, port + 1)
     start = contestant.prepare(place)
