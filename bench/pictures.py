@@ -76,11 +76,11 @@ def _experiment(raw: Raw, name: str) -> Raw:
 def _throughput(axes: Axes, found: curves.Curves) -> None:
     for name, points in found.items():
         colour, line, marker = _STYLE[name]
-        x = [point.x for point in points]
-        axes.plot(
-            x, [point.middle for point in points], color=colour, linestyle=line, marker=marker, label=_TITLES[name]
+        x, y = [point.x for point in points], [point.middle for point in points]
+        around = [[p.middle - p.low for p in points], [p.high - p.middle for p in points]]
+        axes.errorbar(
+            x, y, around, color=colour, linestyle=line, marker=marker, label=_TITLES[name], capsize=3, elinewidth=1
         )
-        axes.fill_between(x, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15, linewidth=0)
     axes.set_ylabel("messages/s until all are delivered")
     _finish(axes)
 
