@@ -6,11 +6,10 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from bench.contestant import Contestant, Place, Start
 from bench.contestants import paperpath
 from bench.experiment import Bench, Goal
 from bench.plan import in_turn
-from bench.side_by_side import Server, both, one_is_missing
+from bench.side_by_side import Server, WithMore, both, one_is_missing
 from bench.table import Raw, figure, spread
 
 TITLE = "Many sessions"
@@ -24,25 +23,6 @@ _LIMITS = "limits: {sessions: 6000, sessions_per_client: 6000}\n"  # all session
 _PATIENCE = 10.0  # seconds for a greeting, and for the answer to EHLO
 
 
-class _ManySessions:
-    """Paperpath with higher limits; what is not defined here is the contestant's."""
-
-    TITLE, SESSIONS, SHARE = paperpath.TITLE, paperpath.SESSIONS, paperpath.SHARE
-    RELAY_BY_ALIAS, DURABILITY = paperpath.RELAY_BY_ALIAS, paperpath.DURABILITY
-
-    def missing(self) -> str | None:
-        return paperpath.missing()
-
-    def version(self) -> str:
-        return paperpath.version()
-
-    def prepare(self, place: Place) -> Start:
-        start = paperpath.prepare(place)
-        with (place.folder / "config" / "mail.yaml").open("a") as file:
-            file.write(_LIMITS)
-        return start
-
-
 def missing() -> str | None:
     """Why it can't run here."""
     return one_is_missing()
@@ -50,7 +30,7 @@ def missing() -> str | None:
 
 def measure(bench: Bench) -> Raw:
     """The curve, in rounds; then idle sessions, and a load beside them."""
-    changed: dict[str, Contestant] = {"paperpath": _ManySessions()}
+    changed = {"paperpath": WithMore(paperpath, "config/mail.yaml", _LIMITS)}
     curve = (_FEW, _MANY) if bench.quick else _CURVE
     with both(bench, changed) as servers:
         idle = _idle(servers["paperpath"], bench, 200 if bench.quick else _IDLE)
