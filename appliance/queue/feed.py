@@ -132,7 +132,7 @@ class Feed:
         self._reading = True
         self._more = False  # unless the page is full, or something comes meanwhile
         store, channel, now, cursor = self._store, self._channel.number, self._clock(), self._cursor
-        passed_over = frozenset((*self._behind, *self._slow))
+        passed_over = [*self._slow, *self._behind]
 
         def scan() -> Scan:
             page = store.due(channel, cursor, now, PAGE, passed_over)

@@ -4,9 +4,11 @@ Many rows go into one statement, because each statement releases and takes back 
 once, and because preparing the call costs more than the row.
 """
 
+# ruff: noqa: S608  # statements are put together from constants
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from appliance.queue.store import LAST, Change, DeliveryRow, Listed, Loaded, Mes
 
 PAGE = 16384
 SOME = 2 * 1024 * 1024  # bytes of log that a quiet moment is used for
-WINDOW = 2000  # rows that a look for what is due passes at most
+WINDOW = 10_000  # rows that one look for what is due passes at most
+NAMES = 1000  # destinations that it leaves out at most
 MUCH = 24 * 1024 * 1024  # bytes of log that can't wait for one
 _CHUNKS = (64, 8, 1)  # rows a statement
 
@@ -39,6 +42,8 @@ INSERT INTO total SELECT 1, count(*) FROM message WHERE NOT EXISTS (SELECT * FRO
 """
 VERSION = 3  # of the schema, in user_version; 1 had no journal, 2 no total
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
+# what comes after one row, in two steps: SQLite does not use the index for (due, id) > (?, ?) as a whole
+_AT, _LATER = ("channel=? AND " + where + " ORDER BY due, id" for where in ("due=? AND id>?", "due>? AND due<=?"))
 # what the disk does to us, as opposed to what we do to the database
 _DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
          apsw.NotADBError, apsw.BusyError, apsw.LockedError)  # fmt: skip
@@ -147,22 +152,21 @@ class SqliteStore:
     def due(
         self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
     ) -> Page:
-        due, number = after
         rows: list[DeliveryRow] = []
-        looked = 0
-        with self._disk_errors():
-            # in two steps, for SQLite does not use the index for (due, id) > (?, ?) as a whole
-            for where, values in (("due=? AND id>?", (due, number)), ("due>? AND due<=?", (due, now))):
-                found = self._cursor.execute(
-                    f"SELECT {_DELIVERY} FROM delivery WHERE channel=? AND {where} ORDER BY due, id LIMIT ?",  # noqa: S608  # constants
-                    (channel, *values, WINDOW - looked),
-                )
-                for row in found:
-                    looked += 1
-                    if row[3] not in without:
-                        rows.append(DeliveryRow(*row))
-                    if len(rows) == limit or looked == WINDOW:
-                        return Page(rows, (row[4], row[0]), more=True)
+        names = json.dumps([name.decode("latin-1") for name in islice(without, NAMES)])
+        for where, values in ((_AT, after), (_LATER, (after[0], now))):
+            piece = f"FROM (SELECT * FROM delivery WHERE {where} LIMIT {WINDOW})"
+            rows += self._rows(
+                f"SELECT {_DELIVERY} {piece} WHERE CAST(destination AS TEXT) NOT IN (SELECT value FROM json_each(?)) LIMIT ?",
+                (channel, *values, names, limit - len(rows)),
+            )
+            if len(rows) == limit:
+                return Page(rows, (rows[-1].due, rows[-1].id), more=True)
+            end: list[tuple[float, int]] = self._fetch(
+                f"SELECT due, id FROM delivery WHERE {where} LIMIT 1 OFFSET {WINDOW - 1}", (channel, *values)
+            )
+            if end:
+                return Page(rows, end[0], more=True)
         return Page(rows, (now, LAST), more=False)
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
@@ -171,11 +175,14 @@ class SqliteStore:
         )
 
     def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[DeliveryRow]:
+        return self._rows(f"SELECT {_DELIVERY} FROM delivery WHERE {where}", values)
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[DeliveryRow]:
+        return [DeliveryRow(*row) for row in self._fetch(statement, values)]
+
+    def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         with self._disk_errors():
-            return [
-                DeliveryRow(*row)
-                for row in self._cursor.execute(f"SELECT {_DELIVERY} FROM delivery WHERE {where}", values)  # noqa: S608  # constants
-            ]
+            return self._cursor.execute(statement, values).fetchall()
 
     def _value(self, statement: str, values: tuple[Any, ...] = ()) -> Any:
         with self._disk_errors():

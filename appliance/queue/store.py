@@ -107,7 +107,7 @@ class Store(Protocol):
     def due(
         self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
     ) -> Page:
-        """Deliveries due by `now`, ordered by (due, id), after that pair, but for those to some destinations."""
+        """Deliveries due by `now`, ordered by (due, id), after that pair; those to some destinations may be left out."""
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         """Remote deliveries to one destination that are due by `now`, in order."""
