@@ -3,7 +3,8 @@
 A message that comes and goes in the meantime cancels out: nothing of it is left to be written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from appliance.queue.store import Change, DeliveryRow, MessageRow
 
@@ -60,6 +61,12 @@ class Pending:
             self._messages or self._deliveries or self._updates or self._failures
             or self._forgotten or self._done or self._finished
         )  # fmt: skip
+
+    def over(self, rows: Iterable[DeliveryRow], wanted: Callable[[DeliveryRow], bool]) -> list[DeliveryRow]:
+        """Those of the database's rows that these changes leave as they are, and the changes' own that are wanted."""
+        touched = {*self._done, *self._updates}
+        own = filter(wanted, chain(self._deliveries.values(), self._updates.values()))
+        return sorted([*(row for row in rows if row.id not in touched), *own], key=lambda row: (row.due, row.id))
 
     def sum(self) -> Change:
         """One change that does to the database what all of them would have done."""

@@ -79,6 +79,23 @@ class Twins(RuleBasedStateMachine):
     def tidy(self, idle):
         self.disk.tidy(idle)
 
+    @rule(channel=st.sampled_from((0, 1)), limit=st.integers(1, 9))
+    def look(self, channel, limit):
+        """What is due is found page by page, in order, without a fold."""
+        found = []
+        for store in (self.disk, self.memory):
+            after, more, rows = (10.0, 5), True, []
+            while more:
+                page, after, more = store.due(channel, after, 40.0, limit)
+                assert len(page) <= limit
+                rows += page
+            found.append(rows)
+            following = store.next_due(channel, 40.0)
+            assert following is None or following > 40.0
+        assert found[0] == found[1]
+        first = self.memory.next_due(channel, 40.0)
+        assert first is None or self.disk.next_due(channel, 40.0) <= first
+
     @rule()
     def same(self):
         """A look folds the journal into the database, so it is not taken after each step."""
