@@ -18,8 +18,8 @@ TITLE = "Destinations that hang"
 SECONDS = 60
 
 _GOOD, _OTHERS = 50, 50
-_EACH = 40  # messages for each destination
-_ROUNDS, _LONG_ROUNDS = 2, 5
+_EACH = 80  # messages for each destination
+_ROUNDS, _LONG_ROUNDS = 3, 7
 _ALONE, _BESIDE, _MIXED, _FIRST = (
     "alone",
     "beside 50 that answer",
