@@ -22,6 +22,8 @@ from appliance.state import State
 CREDIT = 1200  # deliveries that the queue may give us at a time: a batch, and those after it
 BATCH = 400  # as many as come while a slow disk syncs the batch before: 25 ms where an fsync takes 5 ms
 _BYTES = 8 << 20  # of a batch at most, about
+_LARGE = 50  # large messages of a batch at most, and
+_LARGE_BYTES = 16 << 20  # their size, about
 GATHER = 0.005  # seconds for which more may come, if some came while we were at work; not when idle
 _READ = 1 << 20
 _RETRY = 0.1  # seconds between two attempts to reach the queue
@@ -96,7 +98,7 @@ class Worker:
             return
 
     def _deliver(self, connection: socket.socket, deliveries: list[Delivery]) -> None:
-        """Small messages together and first, each large one by itself."""
+        """Small messages together and first, then large ones, as many as share a sync without making each other wait long."""
         small = [
             (delivery, Content(delivery.content, delivery.size))
             for delivery in deliveries
@@ -104,23 +106,34 @@ class Worker:
         ]
         if small:
             self._batch(connection, small)
-        for delivery in deliveries:
-            if delivery.content is None:
-                self._large(connection, delivery)
+        large = [delivery for delivery in deliveries if delivery.content is None]
+        while large:
+            count, size = 0, 0
+            while count < min(_LARGE, len(large)) and size < _LARGE_BYTES:
+                size += large[count].size
+                count += 1
+            self._large(connection, large[:count])
+            large = large[count:]
 
-    def _large(self, connection: socket.socket, delivery: Delivery) -> None:
+    def _large(self, connection: socket.socket, deliveries: Sequence[Delivery]) -> None:
+        """Contents stay in the queue's files: only their descriptors come here."""
+        fetched: list[tuple[Delivery, Content]] = []
         try:
-            content = Content(None, delivery.size, lease.fetch_body(self._state, self._hello, delivery.message))
-        except OSError as error:
-            log.trouble("cannot fetch a large message from the queue, it is deferred", error)
-            report = Report(Result.TEMPORARY, b"451 4.3.0 cannot fetch the message from the queue")
-            frame = lease.encode_report(delivery.id, [report] * len(delivery.recipients))
-            connection.sendall(frame + lease.encode_credit(1))
-            return
-        try:
-            self._batch(connection, [(delivery, content)])
+            for delivery in deliveries:
+                try:
+                    fd = lease.fetch_body(self._state, self._hello, delivery.message)
+                except OSError as error:
+                    log.trouble("cannot fetch a large message from the queue, it is deferred", error)
+                    report = Report(Result.TEMPORARY, b"451 4.3.0 cannot fetch the message from the queue")
+                    frame = lease.encode_report(delivery.id, [report] * len(delivery.recipients))
+                    connection.sendall(frame + lease.encode_credit(1))
+                else:
+                    fetched.append((delivery, Content(None, delivery.size, fd)))
+            if fetched:
+                self._batch(connection, fetched)
         finally:
-            content.close()
+            for _, content in fetched:
+                content.close()
 
     def _batch(self, connection: socket.socket, batch: Sequence[tuple[Delivery, Content]]) -> None:
         leased: dict[int, tuple[bytes, ...]] = {}  # the recipients of deliveries that came before

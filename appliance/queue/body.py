@@ -12,6 +12,20 @@ from appliance.message import qsbmf
 HEADER = 64 * 1024  # bytes in which a header is looked for
 
 
+class Arriving:
+    """A body file that is being written; its descriptor is open from the first write to the last."""
+
+    def __init__(self, message: int) -> None:
+        self.message = message
+        self.fd = -1
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 class Bodies:
     """The folder of body files; each is named by its message's id, in decimal."""
 
@@ -22,14 +36,18 @@ class Bodies:
     def path(self, message: int) -> Path:
         return self.folder / str(message)
 
-    def create(self, message: int) -> int:
-        """A new file's descriptor. Raises OSError."""
-        return os.open(self.path(message), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def write(self, file: "Arriving", data: bytes, *, ended: bool) -> None:
+        """Write what has come; at the end make the file and its name durable (guarantee 1). Raises OSError.
 
-    def seal(self, fd: int) -> None:
-        """Make the file and its name durable (guarantee 1). Raises OSError."""
-        os.fsync(fd)
-        safeio.sync_directory(self.folder)
+        One call does all there is to do, for each costs two switches between threads.
+        """
+        if file.fd < 0:
+            file.fd = os.open(self.path(file.message), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        safeio.write_all(file.fd, data)
+        if ended:
+            os.fsync(file.fd)
+            file.close()
+            safeio.sync_directory(self.folder)
 
     def open(self, message: int) -> int:
         """Read-only, at its start. Raises OSError."""

@@ -1,10 +1,11 @@
 """The intake door: small messages as pipelined frames, a large one on a connection of its own."""
 
 import asyncio
-import os
+from functools import partial
 
-from appliance import envelope, intake, log, safeio
+from appliance import envelope, intake, log
 from appliance.door import Guard
+from appliance.queue.body import Arriving
 from appliance.queue.door import Outbox, Visitor
 from appliance.queue.items import LATER
 from appliance.queue.service import Service
@@ -90,51 +91,46 @@ class Intake(Visitor):
 
     async def _receive(self, letter: envelope.Envelope, chunks: "asyncio.Queue[bytes | None]") -> None:
         service, bodies = self._service, self._service.bodies
-        loop = asyncio.get_running_loop()
         now = service.clock()
         number, ways = service.place(letter, now)
         kept = False
+        file = Arriving(number)
         try:
-            fd = await loop.run_in_executor(bodies.pool, bodies.create, number)
-            try:
-                first = service.received(number, self.role, now)
-                await loop.run_in_executor(bodies.pool, safeio.write_all, fd, first)
-                size = await self._write(fd, chunks)
-                if size is not None:
-                    await loop.run_in_executor(bodies.pool, bodies.seal, fd)
-                    kept = True
-            finally:
-                await loop.run_in_executor(bodies.pool, os.close, fd)
-            if kept and size is not None:
-                service.accept_body(self.role, letter, number, ways, size + len(first), self._outbox.add)
+            size = await self._write(file, service.received(number, self.role, now), chunks)
+            if size is not None:
+                kept = True
+                service.accept_body(self.role, letter, number, ways, size, self._outbox.add)
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
             kept = False
             log.trouble("queue: a large message can't be written, its sender is asked to try again", error)
             self._end(LATER)
         finally:
             Intake.large -= 1
+            file.close()
             if not kept:
                 bodies.remove(number)
 
-    async def _write(self, fd: int, chunks: "asyncio.Queue[bytes | None]") -> int | None:
-        """Write the chunks as they come; None if the message must be dropped."""
-        loop, limit, size = asyncio.get_running_loop(), self._service.databytes, 0
-        while True:
-            some = [await chunks.get()]
-            while not chunks.empty():
-                some.append(chunks.get_nowait())
+    async def _write(self, file: Arriving, trace: bytes, chunks: "asyncio.Queue[bytes | None]") -> int | None:
+        """Write the trace line and the chunks as they come, many at a time; the file's size, None if it must be dropped."""
+        loop, bodies, limit = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
+        some: list[bytes | None] = [trace]
+        size, ended = 0, False
+        while not ended:
+            while len(some) <= WINDOW and not ended:
+                chunk = await chunks.get()
+                some.append(chunk)
+                ended = not chunk
             self.resume()
             if some[-1] is None:  # the connection is gone, and so is the message
                 return None
-            ended = b"" in some
             data = b"".join(chunk for chunk in some if chunk)
             size += len(data)
-            if limit and size > limit:
+            if limit and size - len(trace) > limit:
                 self._end(b"Dmessage too large")
                 return None
-            await loop.run_in_executor(self._service.bodies.pool, safeio.write_all, fd, data)
-            if ended:
-                return size
+            await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=ended))
+            some = []
+        return size
 
     def _end(self, text: bytes) -> None:
         """Answer and close; what still comes is not read."""

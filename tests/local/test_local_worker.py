@@ -142,6 +142,18 @@ def test_a_large_message_that_is_gone_is_deferred(queue: StandIn, local: Local) 
     assert [report.result.value for report in reports] == ["Z", "Z"]
 
 
+def test_large_messages_are_delivered_together_but_for_one_that_is_gone(
+    state: State, queue: StandIn, local: Local
+) -> None:
+    """Each gets its own content and its own report."""
+    messages = [queue.message(b"%d\n" % n + b"x" * 200_000, ALICE) for n in range(60)]
+    del queue.bodies[messages[7].message]
+    reports = queue.deliver(*messages)
+    assert [report.result.value for (report,) in reports] == ["K"] * 7 + ["Z"] + ["K"] * 52
+    assert len(new(state)) == 59
+    assert len({content[content.index(b"x" * 100) - 4 :] for content in new(state)}) == 59
+
+
 def test_a_batch_with_a_broken_mailbox_delivers_the_others(state: State, queue: StandIn, local: Local) -> None:
     """And says why in the log, with the message's id."""
     (state.mail / "example.org").mkdir()

@@ -45,7 +45,7 @@ def test_in_and_out(running):
 def test_dropped_connection_leaves_nothing(running):
     """A client that goes away in the middle of a message leaves no message and no file."""
     with running.caller("intake", "smtpd") as client:
-        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]))
+        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]) * 12)
         running.wait_for(lambda: bodies(running))
     running.wait_for(lambda: not bodies(running))
     with running.caller("admin", "admin") as admin:
@@ -57,7 +57,7 @@ def test_orphan_files_are_removed_at_start(running):
     send(running)
     (kept,) = bodies(running)
     with running.caller("intake", "smtpd") as client:
-        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]))
+        client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(TEXT[:60000]) * 12)
         running.wait_for(lambda: len(bodies(running)) == 2)
         running.kill()
     running.start()
