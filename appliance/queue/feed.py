@@ -16,7 +16,8 @@ from appliance.queue.pace import SIP, Pace
 from appliance.queue.store import DeliveryRow, Loaded, Page, Store, recipients
 
 PAGE = 200  # rows read at a time
-DRAIN = 3 * NEAR  # rows of one destination read at a time: more than are in memory of it already
+DRAIN = NEAR  # rows of one destination read at a time: more than are in memory of it already, which is sparse then
+LULL = 0.02  # seconds between two looks that only pass over rows: they are many, and other mail goes first
 SHORTEST = 0.2  # seconds a timer runs at least: what falls due in that time is read together
 LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
 RETRY = 5.0  # seconds after the disk refused to be read
@@ -168,7 +169,10 @@ class Feed:
         self._more = self._more or page.more
         if next_due is not None:
             self._arm(next_due)
-        self._load(self._fitting(page.rows))
+        if page.more and not page.rows:
+            self._later(LULL, lambda: self._load([]))
+        else:
+            self._load(self._fitting(page.rows))
 
     def _fitting(self, rows: list[DeliveryRow]) -> list[DeliveryRow]:
         """Those that are worth reading back now; the destinations of the others are passed over."""

@@ -1,7 +1,7 @@
 """How fast deliveries are tried that will probably fail.  Pure."""
 
-STRUGGLING = 200  # deliveries a second, of all destinations together that fail at present
-SIP = 20  # deliveries that a look at the disk counts for at least
+STRUGGLING = 100  # deliveries a second, of all destinations together that fail at present
+SIP = 25  # deliveries that a look at the disk counts for at least
 
 
 class Pace:

@@ -22,7 +22,7 @@ SECONDS = 110
 _HOURS = 4 * 3600.0  # seconds until mail that is due later falls due
 _NONE, _LATER, _REFUSED, _SILENT = "nothing waits", "due later", "all due, host refuses", "all due, host is silent"
 _AS_FAST, _START, _MORE_MIB = 0.9, 5.0, 100
-_LIST_MIB = 8  # the queue may grow by so much during a list, whatever its length
+_LIST_MIB = 20  # the queue may grow by so much during a list, whatever its length: SQLite's page cache is 16 MiB
 _WAYS = ("maildir", "relay")
 
 
