@@ -74,12 +74,16 @@ class Comparison:
     def _round(self, number: int, names: list[str]) -> None:
         for turn, scenario in enumerate(self._scenarios):
             for name in in_turn(names, number + turn):
-                if (name, scenario.name) not in self._hopeless:
+                if (name, scenario.name) not in self._hopeless and not self._left_out(name, scenario):
                     with self._counted(name):
                         self._load(number, name, scenario)
         for name in in_turn(names, number):
             with self._counted(name):
                 self._latency(number, name)
+
+    def _left_out(self, name: str, scenario: Scenario) -> bool:
+        """Beside Paperpath and Postfix the slow peers show one way of connecting; alone (`--only`) both."""
+        return scenario.reuse and name not in EVERY_ROUND and any(one in EVERY_ROUND for one in self._names)
 
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:

@@ -44,9 +44,9 @@ class Settings:
     size: int = 4096
 
 
-FULL = Settings(messages=4000, rounds=3, singles=60, budget=270)
+FULL = Settings(messages=2500, rounds=3, singles=50, budget=215, settle=0.3, patience=4)
 QUICK = Settings(messages=1000, rounds=1, singles=30, budget=120, deadline=12, settle=0.3)
-EXPERIMENTS_SECONDS = 330  # with the table's budget this is ten minutes
+EXPERIMENTS_SECONDS = 385  # with the table's budget this is ten minutes
 
 EVERY_ROUND = ("paperpath", "postfix")  # the others are slow, and no goal is about them: one round
 

@@ -18,11 +18,11 @@ from bench.side_by_side import Later
 from bench.table import Raw, figure
 
 TITLE = "Commit latency"
-SECONDS = 20
+SECONDS = 14
 
 _PACES = (100, 1000)  # messages/s; at the second one the journal is folded every other second
 _SIZE = 4096
-_DURATION = 6.0  # seconds a pace
+_DURATION = 4.0  # seconds a pace
 
 
 def missing() -> str | None:

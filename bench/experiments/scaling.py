@@ -20,7 +20,7 @@ from bench.scaling_model import CORES, Costs, Processes, enough, first, limits
 from bench.table import Raw, figure
 
 TITLE = "Scaling: what saturates first"
-SECONDS = 60
+SECONDS = 47
 
 _DEFAULT: Processes = {"smtpd": 2, "local": 1, "remote": 1, "queue": 1}
 _SIMULATED = (1, 2, 4, 8)

@@ -9,11 +9,11 @@ from bench.side_by_side import WithMore, both, one_is_missing
 from bench.table import Raw, figure, ratio, spread
 
 TITLE = "Large messages"
-SECONDS = 50
+SECONDS = 42
 
 _KIB, _MIB = 1024, 1024 * 1024
 _SMALL, _MIDDLE, _LARGE = 4 * _KIB, 100 * _KIB, 10 * _MIB
-_MESSAGES = {_SMALL: 2000, _MIDDLE: 600, _MIB: 150, _LARGE: 40}
+_MESSAGES = {_SMALL: 1000, _MIDDLE: 500, _MIB: 100, _LARGE: 30}
 _ROUNDS = 3
 _LIMIT = "message_size_limit = 20971520\n"  # by default Postfix refuses 10 MiB
 _FLAT = 32 * _MIB  # more memory than with small messages that still counts as flat: 3 of the 20 messages under way

@@ -16,7 +16,7 @@ from bench.slow_disk import SlowDisk
 from bench.table import Raw, figure
 
 TITLE = "A slow disk"
-SECONDS = 80
+SECONDS = 60
 
 _OURS, _BASE = "paperpath", "postfix"
 _NAMES = [_OURS, _BASE]
