@@ -82,6 +82,7 @@ def _throughput(axes: Axes, found: curves.Curves) -> None:
             x, y, around, color=colour, linestyle=line, marker=marker, label=_TITLES[name], capsize=3, elinewidth=1
         )
     axes.set_ylabel("messages/s until all are delivered")
+    axes.set_ylim(0, 1.1 * max(point.high for points in found.values() for point in points))
     _finish(axes)
 
 
@@ -103,7 +104,6 @@ def _sessions(axes: Axes, raw: Raw) -> bool:
     if found:
         _throughput(axes, found)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
         _marks(axes, found)
         axes.set(xlabel="SMTP sessions at a time", title="Throughput against sessions")
     return bool(found)
@@ -114,7 +114,6 @@ def _backlog(axes: Axes, raw: Raw) -> bool:
     if found:
         _throughput(axes, found)
         axes.set_xscale("symlog", linthresh=1000, linscale=0.5)
-        axes.set_ylim(bottom=0)
         axes.set_xlim(-200, 1.5 * max(point.x for points in found.values() for point in points))
         _marks(axes, found)
         axes.set(xlabel="messages that wait for a dead host", title="Throughput beside a backlog")
@@ -125,8 +124,6 @@ def _slow_disk(axes: Axes, raw: Raw) -> bool:
     found = curves.curves(_experiment(raw, "slow_disk"), "delay_ms")
     if found:
         _throughput(axes, found)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _marks(axes, found)
         axes.set(xlabel="an fsync takes at least, ms", title="Throughput against the delay of an fsync")
     return bool(found)
