@@ -6,7 +6,7 @@ After the hello the worker sends frames, and the queue sends deliveries as they 
     R<id> NUL (K|Z|D)text NUL …  worker: the result of delivery `id`, one record for each recipient
     <header> NUL <destination> NUL <envelope><content>   queue: a delivery
 
-header is `id message attempt size inline`, decimal.  Content of at most 64 KiB comes inline;
+header is `id message attempt size inline`, decimal.  Content of at most intake.INLINE comes inline;
 a larger one is fetched once as a descriptor (`fetch_body`).  A worker that disconnects returns
 its leases; a recipient without a result counts as temporary.
 """

@@ -14,7 +14,7 @@ from appliance.lease import Delivery, Report
 from appliance.remembered import Remembered
 
 AHEAD = 10  # deliveries in hand for each connection
-PARKED = 500  # deliveries made up for; at 64 KiB each that is 32 MiB
+PARKED = 250  # deliveries made up for; at 128 KiB each that is 32 MiB
 
 
 class Worker(asyncio.Protocol):

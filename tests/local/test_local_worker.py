@@ -136,7 +136,7 @@ def test_a_large_message_comes_by_descriptor(state: State, queue: StandIn, local
 
 def test_a_large_message_that_is_gone_is_deferred(queue: StandIn, local: Local) -> None:
     """The queue gives no descriptor: temporary for all its recipients."""
-    message = queue.message(b"x" * 70_000, ALICE, BOB)
+    message = queue.message(b"x" * 140_000, ALICE, BOB)
     queue.bodies.clear()
     (reports,) = queue.deliver(message)
     assert [report.result.value for report in reports] == ["Z", "Z"]

@@ -54,11 +54,12 @@ def test_a_client_that_vanishes_in_data_leaves_nothing(smtpd):
     assert smtpd.queue.messages == []
 
 
+@pytest.mark.parametrize("smtpd", [{"databytes": "0\n"}], indirect=True)
 def test_a_client_that_vanishes_in_a_large_message_leaves_nothing(smtpd):
     """The connection that a large message streams on is dropped before its end."""
     with smtpd.connect() as client:
         client.begin()
-        client.send(LINE * 90)
+        client.send(LINE * 180)
         wait_until(lambda: smtpd.queue.connections == 2)
     smtpd.wait_for("session_ended")
     wait_until(lambda: smtpd.queue.dropped == 1)
