@@ -142,7 +142,8 @@ def main() -> int:
     raw: Raw = json.loads(args.table.read_text()) if args.table else _measured(args)
     text = report.render(raw)
     print(text)
-    _draw(raw, _PICTURES if args.write else RESULTS / "pictures")
+    if args.write or not args.table:  # an earlier run's pictures: python -m bench.pictures
+        _draw(raw, _PICTURES if args.write else RESULTS / "pictures")
     if args.write:
         _DOCUMENT.write_text(table.put_between_markers(_DOCUMENT.read_text(), text))
     return 1 if any(run["lost"] or run["duplicated"] for run in raw["runs"] if not run["problem"]) else 0
