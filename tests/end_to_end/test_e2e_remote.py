@@ -94,7 +94,9 @@ def test_a_dead_host_is_tried_again_on_schedule_and_finally_bounced(
     def sent() -> str | None:
         try:
             return running.send("x@partner.example", sender="bob@example.org")
-        except AssertionError:  # 451, for at this pace half a second without the processor is a timeout: as a client, come back
+        except (
+            AssertionError
+        ):  # 451, for at this pace half a second without the processor is a timeout: as a client, come back
             return None
 
     wait_until(sent, 20, "250")
