@@ -14,7 +14,7 @@ from appliance import door, netstring
 from appliance.state import State
 from bench.arrivals import Arrivals, Maildir, Sink
 from bench.cell import wait_for_220
-from bench.contestant import ELSEWHERE, MAILBOX, Place, Start
+from bench.contestant import ELSEWHERE, MAILBOX, Place, Start, WithMore
 from bench.contestants import paperpath
 from bench.load import Load, drive
 from bench.peers import MAILBOX_UID, closed_to_others, give
@@ -36,10 +36,8 @@ class Prepared:
         folder.chmod(0o755)
         port, dead_port = ports
         self.place = Place(folder, "relay", port, port + 1)
-        self.start: Start = paperpath.prepare(self.place)
-        config = folder / "config" / "mail.yaml"
-        with open(config, "a") as file:  # the routes stand last there
-            file.write(_ROUTE.format(domain=DESTINATION.decode(), port=dead_port))
+        route = _ROUTE.format(domain=DESTINATION.decode(), port=dead_port)  # the routes stand last there
+        self.start: Start = WithMore(paperpath, paperpath.CONFIG, lambda _: route).prepare(self.place)
         self.state = State(folder / "state")
         if waiting:
             fill(self.state.database, waiting, due)

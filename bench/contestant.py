@@ -1,6 +1,7 @@
 """What the benchmark asks of every mail server: a place to work in becomes a way to start."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -70,3 +71,31 @@ def make_maildir(path: Path) -> None:
     """Make an empty Maildir, so that the watcher can be in place before the first message."""
     for name in ("tmp", "new", "cur"):
         (path / name).mkdir(parents=True)
+
+
+class WithMore:
+    """A contestant with more lines in a file of its configuration.
+
+    file     below the place's folder
+    lines    what is appended there
+    through  a command that starts it, before its own
+    """
+
+    def __init__(
+        self, contestant: Contestant, file: str, lines: Callable[[Place], str], through: Sequence[str] = ()
+    ) -> None:
+        self.TITLE, self.SESSIONS, self.SHARE = contestant.TITLE, contestant.SESSIONS, contestant.SHARE
+        self.RELAY_BY_ALIAS, self.DURABILITY = contestant.RELAY_BY_ALIAS, contestant.DURABILITY
+        self._contestant, self._file, self._lines, self._through = contestant, file, lines, through
+
+    def missing(self) -> str | None:
+        return self._contestant.missing()
+
+    def version(self) -> str:
+        return self._contestant.version()
+
+    def prepare(self, place: Place) -> Start:
+        start = self._contestant.prepare(place)
+        with (place.folder / self._file).open("a") as file:
+            file.write(self._lines(place))
+        return replace(start, command=[*self._through, *start.command])

@@ -13,7 +13,7 @@ from typing import Self
 
 from bench.arrivals import Arrivals, Maildir
 from bench.cell import Running, running
-from bench.contestant import MAILBOX, Contestant, Place, Start
+from bench.contestant import MAILBOX, Contestant
 from bench.contestants import CONTESTANTS
 from bench.experiment import Bench
 from bench.load import Load, drive
@@ -57,27 +57,6 @@ class PeakMemory:
         self._over.set()
         self._thread.join()
         self.bytes = max(self.bytes, self._tree.memory())
-
-
-class WithMore:
-    """A contestant with more lines in a file of its configuration (its path below the place's folder)."""
-
-    def __init__(self, contestant: Contestant, file: str, lines: str) -> None:
-        self.TITLE, self.SESSIONS, self.SHARE = contestant.TITLE, contestant.SESSIONS, contestant.SHARE
-        self.RELAY_BY_ALIAS, self.DURABILITY = contestant.RELAY_BY_ALIAS, contestant.DURABILITY
-        self._contestant, self._file, self._lines = contestant, file, lines
-
-    def missing(self) -> str | None:
-        return self._contestant.missing()
-
-    def version(self) -> str:
-        return self._contestant.version()
-
-    def prepare(self, place: Place) -> Start:
-        start = self._contestant.prepare(place)
-        with (place.folder / self._file).open("a") as file:
-            file.write(self._lines)
-        return start
 
 
 class Server:

@@ -16,6 +16,7 @@ DURABILITY = (
 )
 
 
+CONFIG = "config/mail.yaml"  # below the place's folder
 _COMMAND = Path(".venv/bin/paperpath")
 
 _CONFIG = """\
@@ -53,7 +54,7 @@ def prepare(place: Place) -> Start:
     state = place.folder / "state"
     maildir = state / "mail" / DOMAIN / "user" / "Maildir"
     make_maildir(maildir)
-    config = place.folder / "config" / "mail.yaml"
+    config = place.folder / CONFIG
     config.parent.mkdir()
     config.write_text(_CONFIG.format(domain=DOMAIN, port=place.port, sink_port=place.sink_port))
     if os.geteuid() == 0 and not closed_to_others(Path(os.__file__)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import mean, median
 
 from bench.cell import running
-from bench.contestant import Place, Start
+from bench.contestant import Contestant, Place, WithMore
 from bench.contestants import paperpath
 from bench.experiment import Bench, Goal
 from bench.many_hosts import Manner, ManyHosts
@@ -36,28 +36,16 @@ _AS_FAST = 0.9
 _MOST_EACH, _MOST_HANGING = 20, 2  # connections at a time that a destination may see; one that hangs
 
 
-class _Routed:
+def _routed(destinations: int) -> Contestant:
     """Paperpath with a route for each destination."""
 
-    TITLE, SESSIONS, SHARE = paperpath.TITLE, paperpath.SESSIONS, paperpath.SHARE
-    RELAY_BY_ALIAS, DURABILITY = paperpath.RELAY_BY_ALIAS, paperpath.DURABILITY
+    def routes(place: Place) -> str:  # its YAML ends with the list of routes
+        return "".join(
+            f'  - {{domain: {_domain(number)}, via: "smtp://{ManyHosts.address(number)}:{place.sink_port}"}}\n'
+            for number in range(destinations)
+        )
 
-    def __init__(self, destinations: int) -> None:
-        self._destinations = destinations
-
-    def missing(self) -> str | None:
-        return paperpath.missing()
-
-    def version(self) -> str:
-        return paperpath.version()
-
-    def prepare(self, place: Place) -> Start:
-        start = paperpath.prepare(place)
-        with open(place.folder / "config" / "mail.yaml", "a") as config:  # it ends with the list of routes
-            for number in range(self._destinations):
-                via = f"smtp://{ManyHosts.address(number)}:{place.sink_port}"
-                config.write(f'  - {{domain: {_domain(number)}, via: "{via}"}}\n')
-        return start
+    return WithMore(paperpath, paperpath.CONFIG, routes)
 
 
 def _domain(number: int) -> str:
@@ -100,7 +88,7 @@ def _run(bench: Bench, way: str, each: int, number: int) -> Raw:
     folder = bench.folder / f"{number}-{_WAYS.index(way)}"
     with (
         ManyHosts(manners, port + 1) as hosts,
-        running(_Routed(len(manners)), folder, "relay", port, bench.settings.settle),
+        running(_routed(len(manners)), folder, "relay", port, bench.settings.settle),
     ):
         send(port, _recipients(before))
         time.sleep(bench.settings.settle)  # to keep it on disk is a cost of the mail, not of the hosts
@@ -153,7 +141,7 @@ def _refused(bench: Bench) -> Raw:
     began = time.monotonic()
     with (
         ManyHosts(["refuses"] * _REFUSING, port + 1) as hosts,
-        running(_Routed(_REFUSING), bench.folder / "refusing", "relay", port, bench.settings.settle),
+        running(_routed(_REFUSING), bench.folder / "refusing", "relay", port, bench.settings.settle),
     ):
         for _ in range(each):
             send(port, _recipients(range(_REFUSING)))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import slow_cores
 from bench.cell import Running, arrivals_of, running
-from bench.contestant import ELSEWHERE, MAILBOX, Contestant, Mode, Place, Start
+from bench.contestant import ELSEWHERE, MAILBOX, Contestant, Mode, WithMore
 from bench.contestants import paperpath
 from bench.experiment import Bench, Goal
 from bench.load import Load, drive
@@ -28,28 +28,11 @@ _SESSIONS = 200  # for the simulation: each waits for its process's turn, a hund
 _SECONDS = 2.0  # of a simulated run
 
 
-class _Sized:
+def _sized(processes: Processes, cores: str = "") -> Contestant:
     """Paperpath with so many processes, on these cores."""
-
-    TITLE, SESSIONS, SHARE = paperpath.TITLE, paperpath.SESSIONS, paperpath.SHARE
-    RELAY_BY_ALIAS, DURABILITY = paperpath.RELAY_BY_ALIAS, paperpath.DURABILITY
-
-    def __init__(self, processes: Processes, cores: str = "") -> None:
-        self._processes, self._cores = processes, cores
-
-    def missing(self) -> str | None:
-        return paperpath.missing()
-
-    def version(self) -> str:
-        return paperpath.version()
-
-    def prepare(self, place: Place) -> Start:
-        start = paperpath.prepare(place)
-        several = ", ".join(f"{program}: {n}" for program, n in self._processes.items() if program != "queue")
-        with open(place.folder / "config" / "mail.yaml", "a") as config:
-            config.write(f"processes: {{{several}}}\nlimits: {{sessions_per_client: 2000}}\n")
-        command = ["taskset", "-c", self._cores, *start.command] if self._cores else start.command
-        return Start(command, start.maildir)
+    several = ", ".join(f"{program}: {n}" for program, n in processes.items() if program != "queue")
+    lines = f"processes: {{{several}}}\nlimits: {{sessions_per_client: 2000}}\n"
+    return WithMore(paperpath, paperpath.CONFIG, lambda _: lines, ["taskset", "-c", cores] if cores else ())
 
 
 def missing() -> str | None:
@@ -112,7 +95,7 @@ def _real(bench: Bench, mode: Mode, cores: int, messages: int) -> Raw:
     """Paperpath on the first cores; the load on the others, or on the same ones if there are none."""
     every = sorted(os.sched_getaffinity(0))
     ours, others = every[:cores], set(every[cores:]) or set(every)
-    contestant = _Sized(_DEFAULT, ",".join(map(str, ours)))
+    contestant = _sized(_DEFAULT, ",".join(map(str, ours)))
     with _running(bench, contestant, mode) as one, _load_on(others):
         found = _drive(bench, one, mode, messages, paperpath.SESSIONS)
     bench.say(f"scaling: {mode}, {cores} cores: {found['rate']:.0f}/s")
@@ -122,7 +105,7 @@ def _real(bench: Bench, mode: Mode, cores: int, messages: int) -> Raw:
 def _simulated(bench: Bench, mode: Mode, cores: int, processes: Processes, costs: Costs) -> Raw:
     expected = first(limits(costs, processes, cores))[1] / slow_cores.SHARE
     messages = max(100, int(expected * (_SECONDS if not bench.quick else 1)))
-    with _running(bench, _Sized(processes), mode) as one, slow_cores.slow_cores(_processes(one).values(), cores):
+    with _running(bench, _sized(processes), mode) as one, slow_cores.slow_cores(_processes(one).values(), cores):
         found = _drive(bench, one, mode, messages, _SESSIONS)
     found["rate"] *= slow_cores.SHARE
     found["busy"] = {name: part * slow_cores.SHARE for name, part in found["busy"].items()}

@@ -6,10 +6,11 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
+from bench.contestant import WithMore
 from bench.contestants import paperpath
 from bench.experiment import Bench, Goal
 from bench.plan import in_turn
-from bench.side_by_side import Server, WithMore, both, one_is_missing
+from bench.side_by_side import Server, both, one_is_missing
 from bench.table import Raw, figure, spread
 
 TITLE = "Many sessions"
@@ -30,7 +31,7 @@ def missing() -> str | None:
 
 def measure(bench: Bench) -> Raw:
     """The curve, in rounds; then idle sessions, and a load beside them."""
-    changed = {"paperpath": WithMore(paperpath, "config/mail.yaml", _LIMITS)}
+    changed = {"paperpath": WithMore(paperpath, paperpath.CONFIG, lambda _: _LIMITS)}
     curve = (_FEW, _MANY) if bench.quick else _CURVE
     with both(bench, changed) as servers:
         idle = _idle(servers["paperpath"], bench, 200 if bench.quick else _IDLE)

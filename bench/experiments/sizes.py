@@ -2,10 +2,11 @@
 
 from statistics import median
 
+from bench.contestant import WithMore
 from bench.contestants import postfix
 from bench.experiment import Bench, Goal
 from bench.plan import in_turn
-from bench.side_by_side import WithMore, both, one_is_missing
+from bench.side_by_side import both, one_is_missing
 from bench.table import Raw, figure, ratio, spread
 
 TITLE = "Large messages"
@@ -27,7 +28,7 @@ def missing() -> str | None:
 def measure(bench: Bench) -> Raw:
     """Loads of each size in turn, 20 sessions, a connection each, to a Maildir; small ones first."""
     runs = []
-    with both(bench, {"postfix": WithMore(postfix, "config/main.cf", _LIMIT)}) as servers:
+    with both(bench, {"postfix": WithMore(postfix, "config/main.cf", lambda _: _LIMIT)}) as servers:
         for number in range(1 if bench.quick else _ROUNDS * (3 if bench.long else 1)):
             for size, messages in _MESSAGES.items():
                 for name in in_turn(list(servers), number):
