@@ -49,11 +49,8 @@ class DurableStore:
             raise Refused(f"the queue's journal can't be read: {error}") from error
         self._fold()
 
-    def _fold(self) -> None:
-        """Write the sum of the journal into the database, and begin a new cycle."""
-        self._fold_with(())
-
-    def _fold_with(self, changes: Sequence[Change]) -> None:
+    def _fold(self, changes: Sequence[Change] = ()) -> None:
+        """Write the sum of the journal, and changes after it, into the database, and begin a new cycle."""
         cycle = os.urandom(8)
         self._database.commit([self._pending.sum(), *changes], cycle)
         self._cycle, self._pending, self._spoiled = cycle, Pending(), False
@@ -65,7 +62,7 @@ class DurableStore:
         if self._spoiled or not self._journal.fits(pieces):
             self._fold()
             if not self._journal.fits(pieces):
-                self._fold_with(changes)
+                self._fold(changes)
                 return
         try:
             self._journal.append(self._cycle, pieces)
