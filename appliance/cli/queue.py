@@ -88,7 +88,7 @@ def _page(item: dict[str, Any]) -> str:
         f"size        {item['size']}",
         f"sender      <{_plain(item['sender'])}>",
         *(f"to do       {_recipient(recipient)}" for recipient in item["recipients"]),
-        *(f"done        {_plain(recipient)}" for recipient in item["done"]),
+        *(f"done        {_plain(entry['address'])}" for entry in item["done"]),
         *(f"failed      {_plain(text)}" for text in item["failed"]),
         "",
         *(_plain(line) for line in item["header"].rstrip("\n").split("\n")),

@@ -30,9 +30,12 @@ def deliver(path: bytes, mail: bytes, from_line: bytes, head: bytes, content: Co
     """
     fd, new = _open(path, mail)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise Temporary(451, "4.2.1", "the mbox is not a file")
         _lock(fd)
+        if not os.path.samestat(status, os.stat(path)):  # maildir2mbox and the like rename a new one over it
+            raise Temporary(451, "4.3.0", "another program has just replaced the mbox")
         size = os.fstat(fd).st_size
         try:
             safeio.write_all(fd, from_line)

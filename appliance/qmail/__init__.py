@@ -21,5 +21,5 @@ def state() -> State:
 
 def die(status: int, program: str, text: str) -> NoReturn:
     """Say why on stderr, and end."""
-    print(f"{program}: fatal: {text}", file=sys.stderr)  # noqa: T201  # a command prints
+    print(f"{program}: fatal: {text}", file=sys.stderr)
     raise SystemExit(status)

@@ -28,7 +28,7 @@ class NoAnswer(OSError):
 
 
 def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items of a `list` or `show`. Raises NoAnswer."""
+    """The items of a `list`, `show` or `ping`. Raises NoAnswer."""
     return map(json.loads, ask_lines(state, request))
 
 
@@ -76,6 +76,9 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
     bodies = Bodies(state.bodies)
     public = _public(state)
     try:
+        if request["do"] == "ping":
+            yield _line({"messages": store.count()})
+            return
         if request["do"] == "list":
             yield from map(_line, _list(store, public))
             return

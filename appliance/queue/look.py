@@ -26,6 +26,11 @@ def listed(item: Listed, now: float, public: Public) -> dict[str, Any]:
         "sender": _text(message.sender),
         "failures": item.failures,
         "recipients": [entry for delivery in item.deliveries for entry in _entries(delivery, public)],
+        "done": [
+            {"address": _text(public(recipient)), "channel": CHANNELS[delivery.channel]}
+            for delivery in item.deliveries
+            for recipient in recipients(delivery.recipients)[1]
+        ],
     }
 
 
@@ -44,10 +49,8 @@ def _entries(delivery: DeliveryRow, public: Public) -> list[dict[str, Any]]:
 
 def shown(item: Listed, content: bytes, failures: list[bytes], now: float, public: Public) -> dict[str, Any]:
     """A message in `paperpath queue show --json`."""
-    done = [_text(public(r)) for delivery in item.deliveries for r in recipients(delivery.recipients)[1]]
     return {
         **listed(item, now, public),
-        "done": done,
         "failed": [_text(text).strip() for text in failures],
         "header": _text(qsbmf.header(content)[:_HEADER]),
     }

@@ -140,3 +140,27 @@ def test_deliveries_at_the_same_time_stand_one_behind_the_other(tmp_path: Path) 
     for thread in threads:
         thread.join()
     assert path.read_bytes() == (FROM + HEAD + b"Subject: hi\n\n>From here on\nend\n\n") * 100
+
+
+def test_an_mbox_that_was_replaced_while_it_was_waited_for_is_not_written_to(tmp_path: Path) -> None:
+    """What is appended to a file that has no name any more is lost; the mail is tried again."""
+    path = tmp_path / "Mailbox"
+    path.write_bytes(b"")
+    caught: list[Temporary] = []
+
+    def late() -> None:
+        try:
+            deliver(path)
+        except Temporary as error:
+            caught.append(error)
+
+    with path.open("rb+") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        thread = threading.Thread(target=late)
+        thread.start()
+        time.sleep(0.1)
+        (tmp_path / "new").write_bytes(b"")
+        (tmp_path / "new").replace(path)
+    thread.join(5)
+    assert "replaced" in caught[0].text
+    assert path.read_bytes() == b""
