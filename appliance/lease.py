@@ -4,7 +4,9 @@ After the hello the worker sends frames, and the queue sends deliveries as they 
 
     W<n>                         worker: up to n more deliveries, please
     R<id> NUL (K|Z|D)text NUL …  worker: the result of delivery `id`, one record for each recipient
+    S<ip> <port> <time-outs> <when> NUL …  remote: all addresses that do not answer, whenever that changes
     <header> NUL <destination> NUL <envelope><content>   queue: a delivery
+    S                            queue: forget those addresses
 
 header is `id message attempt size inline`, decimal.  Content of at most intake.INLINE comes inline;
 a larger one is fetched once as a descriptor (`fetch_body`).  A worker that disconnects returns
@@ -13,6 +15,7 @@ its leases; a recipient without a result counts as temporary.
 
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,6 +97,28 @@ def decode_report(payload: bytes) -> tuple[int, list[Report]]:
     number, *records = payload[1:].split(b"\0")
     return int(number), [Report(_LETTERS.get(r[:1], Result.TEMPORARY), r[1:]) for r in records[:-1]]
 
+
+class Silence(NamedTuple):
+    """An address that does not answer: time-outs in a row, and when the last one was (seconds since 1970)."""
+
+    ip: str
+    port: int
+    timeouts: int
+    when: int
+
+
+def encode_silences(silences: Iterable[Silence]) -> bytes:
+    """The frame that tells the queue of all of them."""
+    return netstring.encode(b"S" + b"".join([b"%b %d %d %d\0" % (s.ip.encode(), *s[1:]) for s in silences]))
+
+
+def decode_silences(payload: bytes) -> list[Silence]:
+    """The addresses in such a frame. Raises ValueError."""
+    fields = (record.split(b" ") for record in payload[1:].split(b"\0")[:-1])
+    return [Silence(ip.decode("ascii"), int(port), int(count), int(when)) for ip, port, count, when in fields]
+
+
+FORGET = netstring.encode(b"S")
 
 _LETTERS = {result.encode(): result for result in Result}
 

@@ -1,17 +1,18 @@
-"""The admin door: ping, list, show; requests and answers are frames of JSON."""
+"""The admin door: ping, list, show, silent; requests and answers are frames of JSON."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
-from appliance import message_id, netstring
+from appliance import lease, message_id, netstring
 from appliance.door import Guard
 from appliance.queue.door import Visitor
 from appliance.queue.intake import Intake
 from appliance.queue.look import PAGE, listed, shown
 from appliance.queue.service import Service
 from appliance.queue.store import Store
+from appliance.queue.worker import WorkerDoor
 
 REST = 2.0  # seconds of pause in a list for each second that a page of it took
 
@@ -94,6 +95,22 @@ class Admin(Visitor):
             await self._writable.wait()
             await asyncio.sleep(REST * (clock() - began))  # mail goes first
 
+    async def _silent(self, request: dict[str, Any]) -> None:
+        """The addresses that do not answer; or tell all workers to forget them."""
+        doors = [visitor for visitor in self._present if isinstance(visitor, WorkerDoor) and visitor.worker]
+        if request.get("forget"):
+            for visitor in doors:
+                if visitor.silences:
+                    visitor.silences = []
+                    visitor.write(lease.FORGET)
+        latest: dict[str, lease.Silence] = {}
+        for silence in (each for visitor in doors for each in visitor.silences):
+            known = latest.get(silence.ip)
+            if known is None or known.when < silence.when:
+                latest[silence.ip] = silence
+        for silence in latest.values():
+            self._answer(silence._asdict())
+
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))
         found = await self._read(lambda: self._store.show(number))
@@ -108,4 +125,4 @@ def _encoded(item: dict[str, Any]) -> bytes:
     return netstring.encode(json.dumps(item).encode())
 
 
-_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show}  # noqa: SLF001  # a table of its own verbs
+_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show, "silent": Admin._silent}  # noqa: SLF001  # a table of its own verbs

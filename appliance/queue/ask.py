@@ -28,7 +28,7 @@ class NoAnswer(OSError):
 
 
 def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items of a `list`, `show` or `ping`. Raises NoAnswer."""
+    """The items of a `list`, `show`, `ping` or `silent`. Raises NoAnswer."""
     return map(json.loads, ask_lines(state, request))
 
 
@@ -67,6 +67,8 @@ def _by_door(connection: socket.socket, hello: bytes, request: dict[str, Any]) -
 
 
 def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
+    if request["do"] == "silent":  # remembered in memory only
+        return
     if not state.database.exists():
         raise NoAnswer(f"the queue does not run, and there is no {state.database}; is that the right --state?")
     try:

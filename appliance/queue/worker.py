@@ -24,6 +24,7 @@ class WorkerDoor(Visitor):
         self._service = service
         self._channel: Channel
         self.worker: Worker | None = None
+        self.silences: list[lease.Silence] = []  # addresses that do not answer, as remote tells
 
     def entered(self) -> None:
         self._channel = self._service.channels[CHANNELS.index(self.role)]
@@ -35,11 +36,13 @@ class WorkerDoor(Visitor):
                 self._report(frame)
             elif kind == b"W":
                 self._credit(int(frame[1:]))
+            elif kind == b"S":
+                self.silences = lease.decode_silences(frame)
             elif kind == b"B" and self.worker is None:
                 self._send_body(int(frame[1:]))
                 return
             else:
-                raise ValueError("W, R or B expected")
+                raise ValueError("W, R, S or B expected")
         if self._service.leasing:
             self._channel.dispatch(self._service.clock())
 

@@ -50,7 +50,7 @@ class Dispatch:
         self._starving: dict[Backlog, None] = {}  # hops without a connection while all are in use, in turn
         self._leaving: set[Session] = set()  # that make room for them
         self._connections = 0  # open or on their way
-        self._silent = Silent()
+        self.silent = Silent()
         self._tasks: dict[asyncio.Task[None], tuple[Backlog, float]] = {}  # that connect, and since when
         self._looking = False  # a timer runs that looks for connections that have become quiet
         self._warned = False  # of a route that is not served, once for each generation
@@ -262,7 +262,7 @@ class Dispatch:
     async def _try(self, backlog: Backlog, address: mx.Address) -> tuple[Session | None, Report | None]:
         """Connect to one address: a session that is ready, or why not."""
         settings, key = backlog.settings, (address.ip, address.port)
-        if self._silent.skip(key, self._loop.time()):
+        if self.silent.skip(key, self._loop.time()):
             return None, reports.unreachable(address.name, "it did not answer lately")
         session = Session(self, address, settings.helo, settings.answer)
         self._of[session] = backlog
@@ -271,15 +271,15 @@ class Dispatch:
                 await self._loop.create_connection(lambda: session, address.ip, address.port)
         except TimeoutError:
             del self._of[session]
-            self._silent.timed_out(key, self._loop.time())
+            self.silent.timed_out(key, self._loop.time())
             return None, reports.unreachable(address.name, "no answer in time")
         except BaseException as error:
             self._of.pop(session, None)
             if not isinstance(error, OSError):
                 raise
-            self._silent.answered(key)
+            self.silent.answered(key)
             return None, reports.unreachable(address.name, os.strerror(error.errno) if error.errno else str(error))
-        self._silent.answered(key)
+        self.silent.answered(key)
         failure = await session.opened
         if failure is None and session not in self._of:
             failure = reports.failure(Temporary(451, "4.4.2", f"{address.name} closed the connection at once"))

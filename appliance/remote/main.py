@@ -60,6 +60,7 @@ class Remote:
             if self._worker is not None:
                 self._worker.parked = self._dispatch.parked(now)
                 self._worker.concurrency = self._dispatch.settings.concurrency
+                self._tell_silent(now)
                 self._worker.flush()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK if self._worker is not None else RETRY)
@@ -82,13 +83,25 @@ class Remote:
         await asyncio.sleep(0.01)  # connections say goodbye
 
     async def _connect(self) -> None:
-        worker = Worker(self._hello, self._remembered, self._dispatch.take, self._lost)
+        silent = self._dispatch.silent
+        worker = Worker(self._hello, self._remembered, self._dispatch.take, self._lost, silent.forget)
         worker.concurrency = self._dispatch.settings.concurrency
         self._worker = worker
         try:
             await self._loop.create_unix_connection(lambda: worker, str(self._state.door("lease")))
         except OSError:  # the queue is not there yet, or not any more: the supervisor says so
             self._worker = None
+        else:
+            silent.changed = bool(silent.known)  # a queue that started anew knows of none
+
+    def _tell_silent(self, now: float) -> None:
+        """Tell the queue which addresses do not answer, for qmail-tcpto."""
+        silent = self._dispatch.silent
+        if self._worker is not None and silent.changed:
+            silent.changed = False
+            past = time.time() - now
+            known = [lease.Silence(*key, each.count, round(each.last + past)) for key, each in silent.known.items()]
+            self._worker.tell(lease.encode_silences(known))
 
     def _lost(self) -> None:
         self._worker = None

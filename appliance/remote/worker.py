@@ -22,6 +22,7 @@ class Worker(asyncio.Protocol):
 
     take  told each delivery
     lost  told that the leases are void
+    forget  told that silent addresses may be tried again
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Worker(asyncio.Protocol):
         remembered: Remembered,
         take: Callable[[Delivery], None],
         lost: Callable[[], None],
+        forget: Callable[[], None],
     ) -> None:
         self.concurrency = 0
         self.parked = 0
@@ -37,6 +39,7 @@ class Worker(asyncio.Protocol):
         self._remembered = remembered
         self._take = take
         self._lost = lost
+        self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._decoder = netstring.Decoder(lease.FRAME)
@@ -53,7 +56,11 @@ class Worker(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            deliveries = [lease.decode_delivery(frame) for frame in self._decoder.feed(data)]
+            frames = self._decoder.feed(data)
+            if b"S" in frames:
+                self._forget()
+                frames = [frame for frame in frames if frame != b"S"]
+            deliveries = [lease.decode_delivery(frame) for frame in frames]
         except ValueError as error:
             log.trouble("the queue does not speak the lease protocol, connecting again", error)
             self.close()
@@ -98,6 +105,10 @@ class Worker(asyncio.Protocol):
         if self._outgoing:
             self._transport.write(b"".join(self._outgoing))
             self._outgoing.clear()
+
+    def tell(self, frame: bytes) -> None:
+        """Send a frame with the next flush."""
+        self._outgoing.append(frame)
 
     def close(self) -> None:
         """Let go of the connection, after what was written."""

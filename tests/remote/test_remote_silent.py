@@ -25,3 +25,21 @@ def test_only_so_many_are_remembered():
         addresses.timed_out((f"192.0.2.{n}", 25), 0.0)
     assert not addresses.skip(("192.0.2.0", 25), 1.0)
     assert addresses.skip(("192.0.2.1", 25), 1.0)
+
+
+def test_time_outs_side_by_side_count_once():
+    """Five connections that were tried at the same time are one silence."""
+    addresses = Silent()
+    for _ in range(5):
+        addresses.timed_out(("192.0.2.1", 25), 10.0)
+    assert addresses.known["192.0.2.1", 25].count == 1
+    assert not addresses.skip(("192.0.2.1", 25), 71.0)
+
+
+def test_the_operator_may_forget_them_all():
+    """What qmail-tcpok does: they are tried at once."""
+    addresses = Silent()
+    addresses.timed_out(("192.0.2.1", 25), 10.0)
+    addresses.forget()
+    assert not addresses.skip(("192.0.2.1", 25), 11.0)
+    assert addresses.changed

@@ -1,0 +1,20 @@
+"""`qmail-tcpok`: forget which addresses did not answer, so that they are tried at the next attempt."""
+
+import sys
+
+from appliance.qmail import CANNOT, USAGE, die, state
+from appliance.queue.ask import NoAnswer, ask
+
+NAME = "qmail-tcpok"
+
+
+def main() -> int:
+    """Forget them; 0, 100 with an argument, 111 if the queue can't be asked."""
+    if len(sys.argv) > 1:
+        die(USAGE, NAME, "it takes no arguments")
+    try:
+        for _ in ask(state(), {"do": "silent", "forget": True}):
+            pass  # what a worker learned meanwhile
+    except NoAnswer as error:
+        die(CANNOT, NAME, str(error))
+    return 0
