@@ -39,6 +39,7 @@ def _control(configuration: Configuration) -> dict[str, bytes]:
         "listen": _lines(
             sorted(f"{each.name}:{_host_port(each.address, each.port)}" for each in configuration.listeners)
         ),
+        "publicaddresses": _lines(sorted(configuration.public)),
         "relayfrom": _lines(sorted(map(str, configuration.relay_from))),
         "barenewline": _lines(sorted(map(str, configuration.normalize_from))),
         "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),

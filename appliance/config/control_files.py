@@ -59,6 +59,7 @@ OWN_KEY = {
     "doublebouncehost": "postmaster",
     "defaultdelivery": "domains.….mailboxes.….deliver",
     "listen": "listen",
+    "publicaddresses": "public_addresses",
     "relayfrom": "relay.allow_from",
     "barenewline": "smtp.normalize_from",
     "processes": "processes",

@@ -69,6 +69,7 @@ class Configuration:
     """All of mail.yaml.
 
     postmaster   the address of the postmaster, by default the first domain's
+    public       addresses of ours that no interface has
     numbers      control files that hold one number: name, value
     processes    how many of each program
     control      raw control files: name, lines
@@ -76,6 +77,7 @@ class Configuration:
 
     hostname: str
     postmaster: str
+    public: tuple[str, ...]
     listeners: tuple[Listener, ...]
     domains: tuple[Domain, ...]
     relay_from: tuple[Network, ...]
@@ -97,6 +99,7 @@ def build(tree: dict[str, Any]) -> Configuration:
     return Configuration(
         hostname=values.hostname(tree["hostname"]),
         postmaster=values.address(tree["postmaster"] or f"postmaster@{first}"),
+        public=tuple(map(values.ip_address, tree["public_addresses"])),
         listeners=tuple(_listener(name, value) for name, value in tree["listen"].items()),
         domains=domains,
         relay_from=_networks(tree["relay"]["allow_from"]),

@@ -1,6 +1,7 @@
 """The control files that remote obeys, read once for each generation."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from appliance import endpoint
 from appliance.control import Generation
@@ -16,7 +17,7 @@ class Settings:
     connect      seconds for a connection to come about
     answer       seconds for each answer at most; RFC 5321 section 4.5.3.2's own limits hold too
     resolvers    name servers to ask instead of those in resolv.conf
-    own          addresses we listen on
+    own          addresses we listen on, and those that lead to us though no interface has them
     """
 
     name: str
@@ -46,5 +47,6 @@ class Settings:
                 (str(ip), port)
                 for ip, port in (endpoint.parse(line, 53) for line in generation.lines("resolvers") or ())
             ),
-            own=frozenset(str(endpoint.parse(value, 0)[0]) for value in generation.mapping("listen").values()),
+            own=frozenset(str(endpoint.parse(value, 0)[0]) for value in generation.mapping("listen").values())
+            | frozenset(str(ip_address(line.decode("ascii"))) for line in generation.lines("publicaddresses") or ()),
         )

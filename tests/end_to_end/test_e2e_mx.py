@@ -13,7 +13,7 @@ from conftest import need
 from network import HERE, NAME_SERVER, Zone, inside, name_server, network
 
 FIRST, SECOND, DEAD = "192.0.2.11", "192.0.2.12", "192.0.2.13"
-MORE = f"relay: {{allow_from: [127.0.0.1/32]}}\ncontrol: {{resolvers: [{NAME_SERVER}]}}\n"
+MORE = f"public_addresses: [192.0.2.99]\nrelay: {{allow_from: [127.0.0.1/32]}}\ncontrol: {{resolvers: [{NAME_SERVER}]}}\n"
 ZONE: Zone = {
     ("first.mx.example", "A"): [FIRST],
     ("second.mx.example", "A"): [SECOND],
@@ -30,6 +30,8 @@ ZONE: Zone = {
     ("alias.example", "MX"): ["10 alias.mx.example.", "20 second.mx.example."],
     ("plainours.example", "A"): [HERE],
     ("loopback.example", "A"): ["127.0.0.1"],
+    ("nat.example", "MX"): ["10 nat.mx.example.", "20 second.mx.example."],
+    ("nat.mx.example", "A"): ["192.0.2.99"],
     ("nowhere.example", "MX"): ["10 missing.mx.example."],
     ("text.example", "TXT"): ['"no mail here"'],
     ("failing.example", "MX"): dns.rcode.SERVFAIL,
@@ -55,6 +57,7 @@ BOUNCE = {
     "alias.example": b"5.4.6",
     "plainours.example": b"5.4.6",
     "loopback.example": b"5.4.6",
+    "nat.example": b"5.4.6",  # public_addresses: an address of ours that no interface has
     f"[{HERE}]": b"5.4.6",
 }
 WAIT = {"failing.example": "4.4.3", "half.example": "4.4.3", "waits.example": "4.4.1"}
