@@ -3,46 +3,34 @@
 After the hello, a message of at most INLINE bytes is one frame, envelope then content;
 frames may be pipelined and are answered in order.  A larger one has a connection of its
 own: a frame with `L` and the envelope, the content in frames of at most CHUNK bytes, an empty
-frame.  The answer is a frame: `K` and the message's id once it is durable, `Z` or `D` and a
-text.  A connection dropped early leaves nothing behind.
+frame; or `L` alone, the content, an empty frame, and the envelope at last, for those who learn it
+after the content (QMTP, QMQP, qmail-queue).  The answer is a frame: `K` and the message's id once it
+is durable, `Z` or `D` and a text.  A connection dropped early leaves nothing behind.
 """
 
 import asyncio
-import socket
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import cast
 
 from appliance import door, envelope, netstring
-from appliance.errors import MailError, Permanent, Temporary
+from appliance.enqueue import (
+    CHUNK,
+    FRAME,
+    INLINE,
+    LATE,
+    TIMEOUT,
+    accepted,
+    accepted_later,
+    opening,
+    request,
+    submit_blocking,
+)
+from appliance.errors import MailError
 from appliance.state import State
 
-# 640 to 800 messages of 100 KiB a second become 970: a body file costs its making, two syncs and its removal
-INLINE = 128 * 1024  # bytes of content
-CHUNK = 64 * 1024
-FRAME = INLINE + 4 * 1024 * 1024  # an envelope with thousands of recipients goes inline too
-TIMEOUT = 300.0  # seconds for an answer; a commit takes milliseconds
-
-
-def request(sender: bytes, recipients: tuple[bytes, ...] | list[bytes], content: bytes) -> bytes:
-    """The frame for a message of at most INLINE bytes. Raises envelope.EnvelopeError."""
-    return netstring.encode(envelope.encode(sender, recipients) + content)
-
-
-def opening(sender: bytes, recipients: tuple[bytes, ...] | list[bytes]) -> bytes:
-    """The first frame for a larger message."""
-    return netstring.encode(b"L" + envelope.encode(sender, recipients))
-
-
-def accepted(answer: bytes) -> str:
-    """The message id in an answer. Raises Temporary, Permanent."""
-    letter, text = answer[:1], answer[1:].decode("utf-8", "replace")
-    if letter == b"K":
-        return text
-    if letter == b"D":
-        raise Permanent(554, "5.3.0", text or "refused by the queue")
-    raise Temporary(451, "4.3.0", "cannot queue the message now, try again later", text)
-
+__all__ = ["CHUNK", "FRAME", "INLINE", "LATE", "TIMEOUT", "Intake", "accepted", "accepted_later", "opening", "request"]
+__all__ += ["submit_blocking", "submit_large"]
 
 Tell = Callable[[bytes | MailError], None]  # called once; must not raise
 
@@ -132,20 +120,30 @@ class Intake(asyncio.Protocol):
 
 
 async def submit_large(
-    state: State, hello: bytes, sender: bytes, recipients: tuple[bytes, ...], chunks: AsyncIterable[bytes]
+    state: State,
+    hello: bytes,
+    sender: bytes,
+    recipients: tuple[bytes, ...],
+    chunks: AsyncIterable[bytes],
+    late: Callable[[], Awaitable[envelope.Envelope]] | None = None,
 ) -> str:
-    """Stream a message of any size; return its id. Raises Temporary, Permanent, and what `chunks` raises."""
+    """Stream a message of any size; return its id. Raises Temporary, Permanent, and what `chunks` raises.
+
+    late: gives the envelope after the content, instead of `sender` and `recipients`.
+    """
     try:
         reader, writer = await asyncio.open_unix_connection(str(state.door("intake")))
     except OSError as error:
         raise accepted_later(error) from error
     try:
-        writer.write(hello + opening(sender, recipients))
+        writer.write(hello + (LATE if late else opening(sender, recipients)))
         async for chunk in chunks:
             for start in range(0, len(chunk), CHUNK):
                 writer.write(netstring.encode(chunk[start : start + CHUNK]))
             await writer.drain()
         writer.write(netstring.encode(b""))
+        if late:
+            writer.write(netstring.encode(envelope.encode(*await late())))
         return accepted(await asyncio.wait_for(_answer(reader), TIMEOUT))
     except (OSError, EOFError, netstring.FramingError) as error:
         raise accepted_later(error) from error
@@ -159,30 +157,3 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
         for frame in decoder.feed(data):
             return frame
     raise EOFError("the queue closed the connection")
-
-
-def submit_blocking(
-    state: State, hello: bytes, sender: bytes, recipients: tuple[bytes, ...], chunks: Iterable[bytes]
-) -> str:
-    """As `submit_large`, for programs without an event loop."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT)
-        try:
-            connection.connect(str(state.door("intake")))
-            connection.sendall(hello + opening(sender, recipients))
-            for chunk in chunks:
-                for start in range(0, len(chunk), CHUNK):
-                    connection.sendall(netstring.encode(chunk[start : start + CHUNK]))
-            connection.sendall(netstring.encode(b""))
-            decoder = netstring.Decoder(FRAME)
-            while data := connection.recv(CHUNK):
-                for frame in decoder.feed(data):
-                    return accepted(frame)
-        except (OSError, netstring.FramingError) as error:
-            raise accepted_later(error) from error
-    raise accepted_later("the queue closed the connection")
-
-
-def accepted_later(cause: object) -> Temporary:
-    """The queue can't be asked now: the peer should come back."""
-    return Temporary(451, "4.3.0", "cannot queue the message now, try again later", cause)
