@@ -4,11 +4,17 @@ Exact entries win over wildcards, a longer wildcard over a shorter one; the look
 case, the extension keeps it.
 """
 
+import io
 import mmap
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from appliance import cdb
 from appliance.control import Generation
+
+_DIGITS = re.compile(rb"[0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,8 @@ class Users:
 
     def __init__(self, data: bytes) -> None:
         self._cdb = cdb.Reader(data)
-        self._wildcards = self._cdb.get(b"") or b""
+        # qmail folds the key of `+fooX` and not this list, and so never finds that entry
+        self._wildcards = (self._cdb.get(b"") or b"").lower()
 
     @classmethod
     def of(cls, generation: Generation) -> "Users":
@@ -40,15 +47,22 @@ class Users:
     def find(self, local: bytes) -> User | None:
         """The user of a local part, or None. Raises ValueError if the file is damaged."""
         key = b"!" + local.lower()
-        record = self._cdb.get(key + b"\0")
+        hashes: list[int] = []  # of every prefix, so that a long name costs no more than its length
+        h = cdb.START
+        for byte in key:
+            h = ((h * 33) ^ byte) & 0xFFFFFFFF
+            hashes.append(h)
+        record = self._cdb.get(key + b"\0", cdb.step(h, 0))
         if record is not None:
             return _user(record, b"")
-        for length in range(len(key), 0, -1):
-            if length == 1 or key[length - 1] in self._wildcards:
-                record = self._cdb.get(key[:length])
+        wildcards, get = self._wildcards, self._cdb.get
+        for length in range(len(key), 1, -1):
+            if key[length - 1] in wildcards:
+                record = get(key[:length], hashes[length - 1])
                 if record is not None:
                     return _user(record, local[length - 1 :])
-        return None
+        record = get(b"!", hashes[0])
+        return None if record is None else _user(record, local)
 
 
 def _user(record: bytes, tail: bytes) -> User:
@@ -56,24 +70,42 @@ def _user(record: bytes, tail: bytes) -> User:
     if len(fields) != 6:
         raise ValueError("damaged users/cdb: a record has not six fields")
     name, uid, gid, home, dash, ext = fields
-    return User(name, int(uid or b"0"), int(gid or b"0"), home, dash, ext + tail)
+    return User(name, _number(uid), _number(gid), home, dash, ext + tail)
+
+
+def _number(text: bytes) -> int:
+    """The digits at the start; none are 0, as in qmail."""
+    digits = _DIGITS.match(text)
+    return int(digits[0][:18] or b"0") if digits else 0
 
 
 def build(assign: bytes) -> bytes:
     """users/cdb for a users/assign file, as qmail-newu makes it. Raises ValueError with the line."""
-    records: list[tuple[bytes, bytes]] = []
+    file = io.BytesIO()
+    build_file(assign.split(b"\n"), file)
+    return file.getvalue()
+
+
+def build_file(assign: Iterable[bytes], file: BinaryIO) -> None:
+    """Write users/cdb into an empty file, from the lines of users/assign. Raises ValueError, OSError."""
+    cdb.write_file(_records(assign), file)
+
+
+def _records(assign: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     wildcards = bytearray()
-    for number, line in enumerate(assign.split(b"\n"), 1):
+    for number, raw in enumerate(assign, 1):
+        line = raw[:-1] if raw[-1:] == b"\n" else raw
         if line[:1] == b".":
-            return cdb.write([*records, (b"", bytes(wildcards))])
+            yield b"", bytes(wildcards)
+            return
         key, *fields = line.split(b":")
-        if b"\0" in line or not key or len(fields) < 7:  # six colons after the key, as qmail-newu
+        if b"\0" in line or not key or len(fields) < 7:  # six colons after the key's, as qmail-newu
             raise ValueError(f"users/assign line {number}: =local:user:uid:gid:home:dash:ext: expected")
         data = b"\0".join(fields[:6])
         if key[:1] == b"+":
-            records.append((b"!" + key[1:].lower(), data))
-            if key[-1] not in wildcards and len(key) > 1:
+            if len(key) > 1 and key[-1] not in wildcards:
                 wildcards.append(key[-1])
+            yield b"!" + key[1:].lower(), data
         else:
-            records.append((b"!" + key[1:].lower() + b"\0", data))
+            yield b"!" + key[1:].lower() + b"\0", data
     raise ValueError("users/assign does not end with a line that is a single dot")

@@ -1,9 +1,13 @@
 """The constant database, checked by a second reader written from the format's description."""
 
+import io
+import shutil
 import struct
+import subprocess
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance import cdb
@@ -85,3 +89,56 @@ def test_a_pointer_out_of_the_file_is_damage_not_absence() -> None:
     whole = cdb.write([(b"k", b"v")])
     with pytest.raises(ValueError, match="damaged"):
         cdb.Reader(whole[:-16]).get(b"k")
+
+
+@settings(max_examples=300)
+@given(RECORDS, st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=8)), max_size=6), st.integers(0))
+def test_a_damaged_file_gives_an_answer_or_an_error(
+    records: list[tuple[bytes, bytes]], overwrites: list[tuple[int, bytes]], cut: int
+) -> None:
+    """Random bytes, wherever they are, and a cut: a ValueError or an answer, at once."""
+    data = bytearray(cdb.write(records))
+    for number, put in overwrites:
+        position = number % len(data)
+        data[position : position + len(put)] = put[: len(data) - position]
+    if cut % 2:
+        del data[max(2048, cut % (len(data) + 1)) :]
+    reader = cdb.Reader(bytes(data))
+    for key in [*(key for key, _ in records), b"other"]:
+        try:
+            reader.get(key)
+        except ValueError as error:
+            assert "damaged" in str(error)  # noqa: PT017
+
+
+def test_a_table_without_an_empty_slot_ends_the_search() -> None:
+    """A circle in the probing is no hang: each slot is looked at once."""
+    whole = bytearray(cdb.write([(b"k", b"v")]))
+    h = cdb.hash_key(b"k")
+    table, slots = struct.unpack_from("<II", whole, (h & 255) * 8)
+    assert slots == 2
+    for slot in range(slots):
+        struct.pack_into("<II", whole, table + 8 * slot, h ^ 256, 2048)
+    assert cdb.Reader(bytes(whole)).get(b"k") is None
+
+
+@pytest.mark.parametrize(("at", "value"), [(0, 2**32 - 1), (4, 2**32 - 1)])
+def test_a_record_longer_than_the_file_is_damage(at: int, value: int) -> None:
+    """Neither its key nor its data is read beyond the end."""
+    whole = bytearray(cdb.write([(b"k", b"v")]))
+    struct.pack_into("<I", whole, 2048 + at, value)
+    with pytest.raises(ValueError, match="damaged"):
+        cdb.Reader(bytes(whole)).get(b"k")
+
+
+def test_freecdb_s_cdbmake_writes_the_same_bytes(tmp_path: Path) -> None:
+    """The same records by the cdb tools that everybody has: the same file."""
+    cdbmake = shutil.which("cdbmake")
+    if cdbmake is None:
+        pytest.skip("cdbmake is not here (Debian package freecdb)")
+    records = [(b"key%d" % (number % 700), b"data" * (number % 5)) for number in range(1000)]
+    text = b"".join(b"+%d,%d:%b->%b\n" % (len(key), len(data), key, data) for key, data in records)
+    subprocess.run([cdbmake, tmp_path / "cdb", tmp_path / "tmp"], input=text + b"\n", check=True)
+    written = io.BytesIO()
+    cdb.write_file(records, written)
+    assert (tmp_path / "cdb").read_bytes() == written.getvalue() == cdb.write(records)

@@ -47,6 +47,23 @@ def test_who_is_not_assigned_is_nobody(local: bytes) -> None:
     assert Users(users.build(ASSIGN)).find(local) is None
 
 
+def test_trap_01_of_equal_entries_the_first_wins() -> None:
+    """In users/assign; in virtualdomains and smtproutes it is the last."""
+    found = Users(users.build(b"=a:one:1:1:h:::\n=A:two:2:2:h:::\n+b-:one:1:1:h:-::\n+B-:two:2:2:h:-::\n.\n"))
+    for local in (b"a", b"A", b"b-x"):
+        user = found.find(local)
+        assert user is not None
+        assert user.name == b"one"
+
+
+@pytest.mark.parametrize(("text", "number"), [(b"101", 101), (b"", 0), (b"root", 0), (b"7x", 7), (b"-1", 0)])
+def test_a_uid_is_the_digits_it_begins_with(text: bytes, number: int) -> None:
+    """Whatever else stands there, it is never an exception."""
+    user = Users(users.build(b"=a:u:%b:%b:h:::\n.\n" % (text, text))).find(b"a")
+    assert user is not None
+    assert (user.uid, user.gid) == (number, number)
+
+
 def test_the_fields_of_an_assignment() -> None:
     """user, uid, gid, home."""
     user = Users(users.build(ASSIGN)).find(b"alice")
@@ -54,15 +71,17 @@ def test_the_fields_of_an_assignment() -> None:
     assert (user.name, user.uid, user.gid, user.home) == (b"alice", 101, 102, b"home/alice")
 
 
-def test_a_wildcard_that_ends_in_a_capital_does_not_match() -> None:
-    """Trap 5: the key is folded, the list of last characters is not."""
-    assert Users(users.build(b"+fooX:u:1:1:h:::\n.\n")).find(b"foox1") is None
-    both = Users(users.build(b"+fooX:u:1:1:h:::\n+barx:v:1:1:h:::\n.\n"))
-    assert both.find(b"foox1") is not None  # unless another entry ends in the same small letter
+def test_trap_05_a_wildcard_that_ends_in_a_capital_matches() -> None:
+    """There the key is folded and the list is not, and this entry is never found; the file is the same."""
+    data = users.build(b"+fooX:u:1:1:h:::\n.\n")
+    assert cdb.Reader(data).get(b"") == b"X"
+    found = Users(data).find(b"fooX1")
+    assert found is not None
+    assert found.ext == b"1"
 
 
-def test_only_prefixes_that_end_like_some_wildcard_are_tried() -> None:
-    """Trap 6, and the catch-all with the empty prefix."""
+def test_trap_06_only_prefixes_that_end_like_some_wildcard_are_tried() -> None:
+    """And the empty prefix, the catch-all."""
     found = Users(users.build(b"+:all:1:1:h:-::\n+a-:u:1:1:h:-::\n.\n"))
     assert [found.find(local).ext for local in (b"a-b", b"ab", b"")] == [b"b", b"ab", b""]
 
