@@ -26,6 +26,8 @@ class Intake(Visitor):
         super().__init__(guard, present)
         self._service = service
         self._chunks: asyncio.Queue[bytes | None] | None = None
+        self._late = False  # the envelope is still to come, after the content
+        self._ended = False  # the content has come
 
     @property
     def streaming(self) -> bool:
@@ -68,9 +70,8 @@ class Intake(Visitor):
     # -- a large message ----------------------------------------------------------------
 
     def _begin(self, frame: bytes) -> None:
-        letter, end = envelope.decode(frame[1:])
-        if end != len(frame) - 1:
-            raise ValueError("something after the envelope of a large message")
+        self._late = frame == b"L"
+        letter = None if self._late else _whole(frame[1:])
         self._chunks = asyncio.Queue()
         if Intake.large >= LARGE:
             self._end(b"Ztoo many large messages at the same time")
@@ -83,23 +84,32 @@ class Intake(Visitor):
 
     def _chunk(self, frame: bytes) -> None:
         assert self._chunks is not None
-        if len(frame) > intake.CHUNK:
+        if self._ended and not self._late:
+            raise ValueError("something after the end of a large message")
+        if len(frame) > intake.CHUNK and not self._ended:
             raise ValueError("a chunk is too large")
+        self._late = self._late and not self._ended
+        self._ended = self._ended or not frame
         self._chunks.put_nowait(frame)
         if self._chunks.qsize() > WINDOW:
             self.transport.pause_reading()
 
-    async def _receive(self, letter: envelope.Envelope, chunks: "asyncio.Queue[bytes | None]") -> None:
+    async def _receive(self, letter: envelope.Envelope | None, chunks: "asyncio.Queue[bytes | None]") -> None:
         service, bodies = self._service, self._service.bodies
         now = service.clock()
-        number, ways = service.place(letter, now)
+        number = service.number(now)
         kept = False
         file = Arriving(number)
         try:
             size = await self._write(file, service.received(number, self.role, now), chunks)
-            if size is not None:
+            if size is not None and letter is None:
+                last = await chunks.get()
+                letter = None if last is None else _whole(last)  # None: the connection is gone, and so is the message
+            if size is not None and letter is not None:
                 kept = True
-                service.accept_body(self.role, letter, number, ways, size, self._outbox.add)
+                service.accept_body(self.role, letter, number, size, self._outbox.add)
+        except envelope.EnvelopeError as error:
+            self._end(b"D" + str(error).encode())
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
             kept = False
             log.trouble("queue: a large message can't be written, its sender is asked to try again", error)
@@ -141,6 +151,14 @@ class Intake(Visitor):
         super().connection_lost(exc)
         if self._chunks is not None:
             self._chunks.put_nowait(None)
+
+
+def _whole(data: bytes) -> envelope.Envelope:
+    """An envelope with nothing behind it. Raises EnvelopeError."""
+    letter, end = envelope.decode(data)
+    if end != len(data):
+        raise envelope.EnvelopeError("something after the envelope of a large message")
+    return letter
 
 
 class Resuming:

@@ -6,7 +6,7 @@ import pytest
 from queue_parts import make_state
 from queue_process import Running
 
-from appliance import door, intake, lease, netstring
+from appliance import door, envelope, intake, lease, netstring
 from appliance.errors import Permanent, Result
 
 TEXT = b"Subject: large\n\n" + b"0123456789abcde\n" * 20000  # 320 KiB
@@ -67,10 +67,10 @@ def test_orphan_files_are_removed_at_start(running):
 
 def test_limit(tmp_path):
     """control/databytes is obeyed by the queue too, as the last defence."""
-    running = Running(make_state(tmp_path / "state", databytes="100000"))
+    running = Running(make_state(tmp_path / "state", databytes="180000"))
     with pytest.raises(Permanent, match="too large"):
-        send(running, TEXT[:150_000])
-    assert send(running, TEXT[:90_000])
+        send(running, TEXT[:190_000])
+    assert send(running, TEXT[:150_000])
     running.wait_for(lambda: len(bodies(running)) == 1)
     running.stop()
 
@@ -101,3 +101,40 @@ def test_garbage_in_the_stream(running):
         client.say(intake.opening(b"a@b", [b"alice@example.org"]), netstring.encode(b"x" * 70000))
         assert client.hear() is None
     running.wait_for(lambda: not bodies(running))
+
+
+LATE = (intake.LATE, netstring.encode(TEXT[:60000]), netstring.encode(b""))
+
+
+def test_an_envelope_may_come_after_the_content(running):
+    """QMTP, QMQP and qmail-queue learn the recipients last; the content waits in its file meanwhile."""
+    recipients = [b"alice@example.org"] + [b"u%d@elsewhere.example" % n for n in range(10_000)]  # larger than a chunk
+    with running.caller("intake", "qmtpd") as client:
+        client.say(*LATE)
+        running.wait_for(lambda: bodies(running))
+        client.say(netstring.encode(envelope.encode(b"a@b", recipients)))
+        assert client.hear()[:1] == b"K"
+    with running.caller("lease", "local") as worker:
+        worker.say(lease.encode_credit(1))
+        delivery = lease.decode_delivery(worker.hear())
+    assert delivery.recipients == (b"example.org-alice@example.org",)
+
+
+@pytest.mark.parametrize(
+    ("last", "answer"),
+    [
+        (b"Fa@b\0Talice@example.org\0\0more", b"D"),
+        (b"no envelope", b"D"),
+        (b"Fa@b\0T" + b"x" * 1003 + b"\0\0", b"D"),
+        (None, None),
+    ],
+)
+def test_a_bad_or_missing_envelope_leaves_nothing(running, last, answer):
+    """What is no envelope is refused for good; without one nobody is answered, and the file goes."""
+    with running.caller("intake", "inject") as client:
+        client.say(*LATE, *([] if last is None else [netstring.encode(last)]))
+        if answer:
+            assert client.hear()[:1] == answer
+    running.wait_for(lambda: not bodies(running))
+    with running.caller("admin", "admin") as admin:
+        assert admin.ask(do="list") == []
