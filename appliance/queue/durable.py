@@ -15,7 +15,7 @@ from appliance.queue.journal import SIZE, Journal
 from appliance.queue.pending import Pending
 from appliance.queue.record import Damaged, decode, encode
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import Change, DeliveryRow, Listed, Loaded, Page, Refused, Unavailable
+from appliance.queue.store import REMOTE, Change, DeliveryRow, Listed, Loaded, Page, Refused, Unavailable
 
 
 class DurableStore:
@@ -97,7 +97,17 @@ class DurableStore:
         return Page(rows, end, more)
 
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
-        return self._whole().due_to(destination, now, limit)
+        rows = self._database.due_to(destination, now, limit + self._pending.touched)
+        return self._pending.over(
+            rows, lambda d: d.channel == REMOTE and d.destination == destination and d.due <= now
+        )[:limit]
+
+    def destinations(self, now: float, limit: int) -> list[bytes] | None:
+        names = self._database.destinations(now, limit)
+        if names is None:
+            return None
+        own = self._pending.over((), lambda d: d.channel == REMOTE and d.due <= now)
+        return list(dict.fromkeys([*names, *(row.destination for row in own)]))
 
     def next_due(self, channel: int, now: float) -> float | None:
         dues = [row.due for row in self._pending.over((), lambda d: d.channel == channel and d.due > now)[:1]]
@@ -105,7 +115,11 @@ class DurableStore:
         return min(dues if stored is None else [*dues, stored], default=None)
 
     def load(self, messages: Iterable[int]) -> list[Loaded]:
-        return self._whole().load(messages)
+        wanted = list(messages)
+        loaded = self._database.load(wanted)
+        if len(loaded) == len(wanted) and self._pending.leaves([found.message for found in loaded]):
+            return loaded
+        return self._whole().load(wanted)
 
     def listing(self, after: int, limit: int) -> list[Listed]:
         return self._whole().listing(after, limit)

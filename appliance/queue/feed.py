@@ -2,7 +2,8 @@
 
 The due index is read once, in order, by a cursor; nothing polls.  A destination that has its fill
 in memory is passed over and read for itself once it has drained, so a host that hangs with a
-million messages behind it costs the others nothing.  Destinations that struggle (their last attempt
+million messages behind it costs the others nothing.  Where most of what is due is passed over, and mail waits for
+few destinations only, those are asked for by name, and each is read for itself: a million rows need not be looked at.  Destinations that struggle (their last attempt
 was put off) are read back slowly, all of them together, until something gets through: a host that
 refuses a million messages costs the others next to nothing.
 """
@@ -13,16 +14,17 @@ from typing import Any, Protocol
 from appliance import log
 from appliance.queue.leases import NEAR, Channel, Held, Message
 from appliance.queue.pace import SIP, Pace
-from appliance.queue.store import DeliveryRow, Loaded, Page, Store, recipients
+from appliance.queue.store import LAST, REMOTE, DeliveryRow, Loaded, Page, Store, recipients
 
 PAGE = 200  # rows read at a time
+NAMES = 1000  # remote destinations at most that are all read for themselves
 DRAIN = NEAR  # rows of one destination read at a time: more than are in memory of it already, which is sparse then
 LULL = 0.02  # seconds between two looks that only pass over rows: they are many, and other mail goes first
 SHORTEST = 0.2  # seconds a timer runs at least: what falls due in that time is read together
 LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
 RETRY = 5.0  # seconds after the disk refused to be read
 
-Scan = tuple[Page, float | None]
+Scan = tuple[Page, list[bytes], float | None]
 
 
 class Reader(Protocol):
@@ -136,8 +138,12 @@ class Feed:
         passed_over = [*self._slow, *self._behind]
 
         def scan() -> Scan:
-            page = store.due(channel, cursor, now, PAGE, passed_over)
-            return page, None if page.more else store.next_due(channel, now)
+            page, names = store.due(channel, cursor, now, PAGE, passed_over), None
+            if channel == REMOTE and page.more and len(page.rows) < PAGE:  # most were passed over
+                names = store.destinations(now, NAMES)
+            if names is not None:
+                page = Page(page.rows, (now, LAST), more=False)
+            return page, names or [], None if page.more else store.next_due(channel, now)
 
         self._reader.read(scan, self._scanned)
 
@@ -164,15 +170,19 @@ class Feed:
         if error is not None:
             self._failed(error)
             return
-        page, next_due = found
+        page, names, next_due = found
         self._cursor = page.end
         self._more = self._more or page.more
         if next_due is not None:
             self._arm(next_due)
+        wanted = self._fitting(page.rows)
+        for name in names:
+            if not self._passed_over(name):
+                self._pass_over(name)
         if page.more and not page.rows:
             self._later(LULL, lambda: self._load([]))
         else:
-            self._load(self._fitting(page.rows))
+            self._load(wanted)
 
     def _fitting(self, rows: list[DeliveryRow]) -> list[DeliveryRow]:
         """Those that are worth reading back now; the destinations of the others are passed over."""

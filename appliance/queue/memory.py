@@ -55,6 +55,12 @@ class MemoryStore:
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         return self._find(lambda d: d.channel == REMOTE and d.destination == destination and d.due <= now)[:limit]
 
+    def destinations(self, now: float, limit: int) -> list[bytes] | None:
+        remote = [d for d in self._deliveries.values() if d.channel == REMOTE]
+        if len({d.destination for d in remote}) > limit:
+            return None
+        return sorted({d.destination for d in remote if d.due <= now})
+
     def next_due(self, channel: int, now: float) -> float | None:
         return min((d.due for d in self._deliveries.values() if d.channel == channel and d.due > now), default=None)
 

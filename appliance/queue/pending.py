@@ -62,6 +62,20 @@ class Pending:
             or self._forgotten or self._done or self._finished
         )  # fmt: skip
 
+    @property
+    def touched(self) -> int:
+        """How many of the database's deliveries change, at most."""
+        return len(self._done) + len(self._updates)
+
+    def leaves(self, messages: Sequence[MessageRow]) -> bool:
+        """Whether of these, as the database has them, none ends or gets a failure, and no delivery of theirs ends."""
+        done = set(self._done)
+        changed = {*self._finished, *self._forgotten, *(number for number, _ in self._failures)}
+        return all(
+            row.id not in changed and done.isdisjoint(range(row.id + 1, row.id + 1 + row.deliveries))
+            for row in messages
+        )
+
     def over(self, rows: Iterable[DeliveryRow], wanted: Callable[[DeliveryRow], bool]) -> list[DeliveryRow]:
         """Those of the database's rows that these changes leave as they are, and the changes' own that are wanted."""
         touched = {*self._done, *self._updates}

@@ -45,6 +45,12 @@ VERSION = 3  # of the schema, in user_version; 1 had no journal, 2 no total
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
 # what comes after one row, in two steps: SQLite does not use the index for (due, id) > (?, ?) as a whole
 _AT, _LATER = ("channel=? AND " + where + " ORDER BY due, id" for where in ("due=? AND id>?", "due>? AND due<=?"))
+# every destination once, by one step in the index each, and whether something is due there
+_NAMES = (
+    "WITH RECURSIVE each(name) AS (SELECT min(destination) FROM {0} UNION ALL SELECT (SELECT min(destination) FROM {0} "
+    "AND destination > name) FROM each WHERE name IS NOT NULL LIMIT ?) "
+    "SELECT name, (SELECT min(due) FROM {0} AND destination = name) <= ? FROM each WHERE name IS NOT NULL"
+).format("delivery INDEXED BY delivery_destination WHERE channel=1")
 # what the disk does to us, as opposed to what we do to the database
 _DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
          apsw.NotADBError, apsw.BusyError, apsw.LockedError)  # fmt: skip
@@ -175,6 +181,10 @@ class SqliteStore:
         return self._deliveries(
             "channel=1 AND destination=? AND due <= ? ORDER BY due, id LIMIT ?", (destination, now, limit)
         )
+
+    def destinations(self, now: float, limit: int) -> list[bytes] | None:
+        found = self._fetch(_NAMES, (limit + 1, now))
+        return None if len(found) > limit else [name for name, due in found if due]
 
     def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[DeliveryRow]:
         return self._rows(f"SELECT {_DELIVERY} FROM delivery WHERE {where}", values)

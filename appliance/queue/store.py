@@ -112,6 +112,9 @@ class Store(Protocol):
     def due_to(self, destination: bytes, now: float, limit: int) -> list[DeliveryRow]:
         """Remote deliveries to one destination that are due by `now`, in order."""
 
+    def destinations(self, now: float, limit: int) -> list[bytes] | None:
+        """Remote destinations to which something is due by `now`; None if mail waits for more than `limit` in all."""
+
     def next_due(self, channel: int, now: float) -> float | None:
         """When the first delivery after `now` falls due."""
 

@@ -46,6 +46,20 @@ def test_host_that_fails_is_tried_slowly(restarted):
     assert STRUGGLING < tried <= 3 * STRUGGLING
 
 
+def test_long_backlog_is_not_looked_through(tmp_path, store, lines, monkeypatch):  # the log goes to a file
+    """Where mail waits for few hosts each is asked for by name, so few looks find what others get."""
+    monkeypatch.setattr("appliance.queue.sqlite.WINDOW", 50)
+    desk = Desk(make_state(tmp_path / "state"), store)
+    for number in range(MANY):
+        desk.accept([b"a@alive.example" if number % 100 == 99 else b"a@dead.example"])
+    desk.service.bodies.close()
+    looks, due = [], store.due
+    monkeypatch.setattr(store, "due", lambda *asked: looks.append(asked) or due(*asked))
+    worker = Desk(desk.state, store).worker(REMOTE, credit=5000)
+    assert attempts(worker, LATER)[b"alive.example"] == MANY // 100
+    assert len(looks) <= 6
+
+
 def test_every_message_has_its_turn(restarted):
     """Slowly, but all of them: none is tried twice before each has been tried once."""
     worker = restarted.worker(REMOTE, credit=5000)

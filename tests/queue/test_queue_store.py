@@ -59,6 +59,17 @@ def test_due_to_one_destination(store):
     assert [row.id for row in store.due_to(b"b.example", 40.0, 10)] == [31, 41]
 
 
+def test_destinations_with_something_due(store):
+    """The remote ones are named, each once, unless they are too many; what is due later does not count."""
+    for number, name, due in ((10, b"b", 1.0), (20, b"a", 2.0), (30, b"b", 3.0), (40, b"c", 9.0)):
+        add(store, number, delivery(number + 1, number, due, REMOTE, name))
+    add(store, 50, delivery(51, 50, 1.0, LOCAL, b"local"))
+    assert store.count() == 5  # all of it is in the database
+    assert store.destinations(5.0, 3) == [b"a", b"b"]
+    assert store.destinations(5.0, 2) is None
+    assert store.destinations(0.5, 9) == []
+
+
 def test_report_updates_only_what_an_attempt_changes(store):
     """A deferred delivery keeps its message and gets a new time, its marks and its error."""
     add(store, 10, delivery(11, 10, people=(b"a@b", b"c@d")))

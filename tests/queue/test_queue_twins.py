@@ -96,6 +96,16 @@ class Twins(RuleBasedStateMachine):
         first = self.memory.next_due(channel, 40.0)
         assert first is None or self.disk.next_due(channel, 40.0) <= first
 
+    @rule(limit=st.integers(1, 9))
+    def read_back(self, limit):
+        """What goes to one destination, and the messages of that, without a fold either."""
+        for name in DESTINATIONS[1:]:
+            rows = self.disk.due_to(name, 40.0, limit)
+            assert rows == self.memory.due_to(name, 40.0, limit)
+            ids = sorted({row.message for row in rows})
+            assert self.disk.load(ids) == self.memory.load(ids)
+        assert set(self.memory.destinations(40.0, 2)) <= set(self.disk.destinations(40.0, 2))
+
     @rule()
     def same(self):
         """A look folds the journal into the database, so it is not taken after each step."""
@@ -108,6 +118,7 @@ class Twins(RuleBasedStateMachine):
         for channel in (0, 1):
             assert a.due(channel, (10.0, 5), 40.0, 7) == b.due(channel, (10.0, 5), 40.0, 7)
             assert a.next_due(channel, 20.0) == b.next_due(channel, 20.0)
+        assert a.destinations(30.0, 2) == b.destinations(30.0, 2)
         assert a.due_to(b"a.example", 30.0, 5) == b.due_to(b"a.example", 30.0, 5)
         assert all(row.channel == REMOTE for row in a.due_to(b"a.example", 99.0, 99))
 
