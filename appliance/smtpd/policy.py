@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from appliance.errors import MailError, Permanent, Temporary
+from appliance.rcpthosts import RcptHosts
 from appliance.recipient import Standing
-from appliance.route import suffixes
 
 Network = IPv4Network | IPv6Network
+
+NOBODY = RcptHosts(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +41,44 @@ def networks(lines: Iterable[bytes]) -> tuple[Network, ...]:
 class Policy:
     """The decisions about senders and recipients under one generation.
 
-    standing: says whether a recipient is ours; rcpthosts: domains and `.suffixes` accepted
-    though they are another host's (we are their backup MX); badmailfrom: senders and
+    standing: says whether a recipient is ours; rcpthosts: the domains mail is taken for from
+    everybody, also those of another host (we are their backup MX); badmailfrom: senders and
     `@domains` refused.
     """
 
     def __init__(
         self,
         standing: Callable[[bytes], Standing],
-        rcpthosts: Iterable[bytes] = (),
+        rcpthosts: RcptHosts = NOBODY,
         badmailfrom: Iterable[bytes] = (),
         max_recipients: int = 1000,
     ) -> None:
         self._standing = standing
-        self._rcpthosts = frozenset(host.lower() for host in rcpthosts)
+        self._rcpthosts = rcpthosts
         self._badmailfrom = frozenset(sender.lower() for sender in badmailfrom)
         self._max_recipients = max_recipients
 
     def refusal(self, sender: bytes, recipient: bytes, count: int, *, may_relay: bool) -> MailError | None:
         """Why `recipient` can't be added to `count` others, or None.
 
-        Raises OSError, ValueError if users/ can't be read.
+        Raises OSError, ValueError if users/ or morercpthosts.cdb can't be read.
         """
         if count >= self._max_recipients:
             return Temporary(452, "4.5.3", "too many recipients, send the rest separately")
         if self._badmailfrom and self._bad(sender.lower()):
             return Permanent(553, "5.7.1", "sender refused")
         standing = self._standing(recipient)
-        if standing is Standing.HERE:
-            return None
         if standing is Standing.UNKNOWN:
             return Permanent(550, "5.1.1", "no such mailbox here")
         # behind a % the domain in front is ours, and so in rcpthosts, but not where the message goes
-        if may_relay or (standing is Standing.ELSEWHERE and self._accepted(recipient)):
+        if may_relay or (standing is not Standing.BEHIND and self._accepted(standing, recipient)):
             return None
         return Permanent(550, "5.7.1", "relay denied, this is not a domain of ours")
 
     def _bad(self, sender: bytes) -> bool:
         return sender in self._badmailfrom or b"@" + sender.rpartition(b"@")[2] in self._badmailfrom
 
-    def _accepted(self, recipient: bytes) -> bool:
-        domain = recipient.rpartition(b"@")[2].lower()
-        # unlike in virtualdomains an empty entry means nothing here, and a missing file is no open relay
-        return any(key in self._rcpthosts for key in suffixes(domain) if key)
+    def _accepted(self, standing: Standing, recipient: bytes) -> bool:
+        if self._rcpthosts.missing:  # which is no open relay
+            return standing is Standing.HERE
+        return self._rcpthosts.accept(recipient)

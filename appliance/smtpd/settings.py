@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from appliance.control import Generation
+from appliance.rcpthosts import RcptHosts
 from appliance.recipient import Recipients
 from appliance.smtpd import policy
 
@@ -33,7 +34,7 @@ class Settings:
         self.localiphost = generation.line("localiphost", self.me)
         self.policy = policy.Policy(
             Recipients(generation).standing,
-            generation.lines("rcpthosts") or (),
+            RcptHosts.of(generation),
             generation.lines("badmailfrom") or (),
             min(generation.integer("maxrecipients", 1000), RECIPIENTS_LIMIT),
         )
