@@ -12,12 +12,13 @@ from appliance.control import Generation
 from appliance.errors import Result
 from appliance.local import plan
 from appliance.local.lookup import Book
+from appliance.message import received
 from appliance.queue import outcome, pending, record, sorting, store
 from appliance.queue.leases import Channel, Held, Message, Worker
 from appliance.recipient import Recipients
 from appliance.remote import data as wire
 from appliance.route import Routes
-from appliance.smtpd import commands, received
+from appliance.smtpd import commands
 from appliance.smtpd.data import Reader
 from appliance.smtpd.policy import Policy
 

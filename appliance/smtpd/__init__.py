@@ -13,6 +13,5 @@ commands.py    what a command line says                (pure)
 policy.py      who may send what to whom               (pure)
 arrival.py     a message between DATA and the queue's answer
 data.py        its content as it comes                 (pure)
-received.py    the trace header it gets                (pure)
 stream.py      the pieces of a large one on their way to the queue
 """

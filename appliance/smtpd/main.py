@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import gc
-import resource
 import signal
-import socket
 from collections.abc import Coroutine
 
 import uvloop
 
-from appliance import door, endpoint, log, sandbox
+from appliance import door, log, sandbox
 from appliance.intake import Intake
+from appliance.listener import allow_many_sessions, listen
 from appliance.smtpd.server import Server
 from appliance.state import State
 
@@ -28,7 +27,7 @@ def main(state: State) -> int:
 async def _serve(state: State) -> int:
     loop = asyncio.get_running_loop()
     log.setup("smtpd", loop.call_soon)
-    _allow_many_sessions()
+    allow_many_sessions()
     terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminated.set)
@@ -63,32 +62,6 @@ async def _serve(state: State) -> int:
     log.stopped()
     log.flush()
     return 0
-
-
-def listen(address: bytes) -> socket.socket:
-    """A listening socket for `host:port`, IPv6 in brackets. Raises OSError, ValueError."""
-    ip, port = endpoint.parse(address)
-    listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if ip.version == 6:  # [::] is every address, IPv4's too, whatever the system's default
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((str(ip), port))
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _allow_many_sessions() -> None:
-    """As many descriptors as we may have: the soft limit is often 1,024, and a session needs one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError) as error:
-        log.warning(f"the limit of open files can't be raised: {error}")
 
 
 async def _queue_is_there(intake: Intake, terminated: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance import intake, log
 from appliance.errors import MailError, Temporary, internal
-from appliance.smtpd import received
+from appliance.message import received
 from appliance.smtpd.arrival import Arrival, Outcome
 from appliance.smtpd.connection import Connection
 from appliance.smtpd.data import Reader

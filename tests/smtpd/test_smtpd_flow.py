@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from smtpd_program import Smtpd, generation
 
-from appliance.smtpd.main import listen
+from appliance.listener import listen
 
 LINE = b"x" * 998 + b"\r\n"
 

@@ -1,4 +1,4 @@
-"""The trace header that every message gets here (RFC 5321 section 4.4), in qmail's form.  Pure.
+"""The trace header that every message from the network gets (RFC 5321 section 4.4), in qmail's form.  Pure.
 
     Received: from unknown (HELO client.example) (192.0.2.1)
       by mx.example.org with ESMTP; 22 Nov 2026 13:00:00 -0000
@@ -15,9 +15,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def header(helo: bytes, address: bytes, me: bytes, protocol: bytes, now: int) -> bytes:
-    """The header for a message taken at `now`; protocol is SMTP or ESMTP (RFC 3848)."""
-    return b"Received: from unknown (HELO %b) (%b)\n  by %b with %b; %b\n" % (
-        helo.translate(_TO_SAFE),
+    """The header for a message taken at `now`; protocol is SMTP or ESMTP (RFC 3848), QMTP or QMQP, which have no HELO."""
+    return b"Received: from unknown%b (%b)\n  by %b with %b; %b\n" % (
+        b" (HELO %b)" % helo.translate(_TO_SAFE) if helo else b"",
         address.translate(_TO_SAFE),
         me,
         protocol,
