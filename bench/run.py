@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ from bench import report, table
 from bench.cell import Ports
 from bench.comparison import Comparison
 from bench.contestant import DOMAIN
-from bench.contestants import CONTESTANTS
+from bench.contestants import CONTESTANTS, paperpath
 from bench.experiment import Bench
 from bench.experiments import EXPERIMENTS
 from bench.name_server import ADDRESS, NameServer
@@ -42,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--messages", type=int, help=f"messages a run (default {FULL.messages})")
     parser.add_argument("--budget", type=float, help=f"seconds after which no round begins (default {FULL.budget:.0f})")
     parser.add_argument("--folder", type=Path, default=RESULTS / "spool", help="where spools are made")
+    parser.add_argument("--python", type=Path, help="the Python that runs Paperpath, such as make image-python's")
     parser.add_argument("--keep", action="store_true", help="leave the spools, configurations and logs there")
     parser.add_argument(
         "--write", action="store_true", help=f"put the report into {_DOCUMENT}, pictures into {_PICTURES}"
@@ -137,6 +139,11 @@ def name_server_if_root() -> AbstractContextManager[object]:
 def main() -> int:
     """Measure, or read an earlier run; show the report, and put it into the document if told to."""
     args = _arguments()
+    if args.python:
+        try:
+            paperpath.use(args.python)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f"--python: {error}") from error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts smtp-source and the servers, and users have no path
     raw: Raw = json.loads(args.table.read_text()) if args.table else _measured(args)

@@ -1,6 +1,8 @@
-"""Paperpath, from this working tree."""
+"""Paperpath, from this working tree, on the Python it is installed for or on another one."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 from bench.contestant import DOMAIN, Place, Start, make_maildir
@@ -18,6 +20,7 @@ DURABILITY = (
 
 CONFIG = "config/mail.yaml"  # below the place's folder
 _COMMAND = Path(".venv/bin/paperpath")
+PYTHON: Path | None = None  # that runs the command instead of the one it is installed for; it must have all wheels
 
 _CONFIG = """\
 version: 1
@@ -37,16 +40,44 @@ routes:
 """
 
 
+def use(python: Path) -> None:
+    """Run Paperpath on this Python. Raises OSError, CalledProcessError if it does not start."""
+    global PYTHON
+    # compiled here and now, for the user to whom Paperpath drops may not write into the tree
+    subprocess.run([python, "-m", "compileall", "-q", "appliance"], check=True)
+    PYTHON = python
+
+
 def missing() -> str | None:
     """Why it can't run here."""
-    return None if _COMMAND.exists() else f"{_COMMAND} is missing (make run, or make bench, sets it up)"
+    if not _COMMAND.exists():
+        return f"{_COMMAND} is missing (make run, or make bench, sets it up)"
+    lacking = [part for part, version in _versions().items() if version == "missing"]
+    return f"{PYTHON or _COMMAND} lacks {', '.join(lacking)}" if lacking else None
 
 
 def version() -> str:
-    """That of the package."""
-    from appliance import __version__  # noqa: PLC0415  # the table must render without the package
+    """That of the package, and Python's, which makes a difference."""
+    versions = _versions()
+    return f"{versions['paperpath']}, Python {versions['python']}"
 
-    return __version__
+
+def _versions() -> dict[str, str]:
+    """What `paperpath version` says. Raises CalledProcessError if it says nothing."""
+    command = [*_command(), "version", "--json"]
+    found = subprocess.run(command, env={**os.environ, **_environment()}, stdout=subprocess.PIPE, check=True)
+    versions: dict[str, str] = json.loads(found.stdout)
+    return versions
+
+
+def _command() -> list[str]:
+    own = str(_COMMAND.absolute())
+    return [str(PYTHON.absolute()), own] if PYTHON else [own]
+
+
+def _environment() -> dict[str, str]:
+    """Another Python takes the package from here, not one that it may have itself."""
+    return {"PYTHONPATH": os.getcwd()} if PYTHON else {}
 
 
 def prepare(place: Place) -> Start:
@@ -57,8 +88,8 @@ def prepare(place: Place) -> Start:
     config = place.folder / CONFIG
     config.parent.mkdir()
     config.write_text(_CONFIG.format(domain=DOMAIN, port=place.port, sink_port=place.sink_port))
-    if os.geteuid() == 0 and not closed_to_others(Path(os.__file__)):
+    if os.geteuid() == 0 and not closed_to_others(PYTHON.resolve() if PYTHON else Path(os.__file__)):
         give(state, MAILBOX_UID)
-    command = [str(_COMMAND.absolute()), "run", "--config", str(config), "--state", str(state)]
+    command = [*_command(), "run", "--config", str(config), "--state", str(state)]
     # it stays root only where this Python lies in root's own home, where no other user may read it
-    return Start(command, maildir)
+    return Start(command, maildir, _environment())
