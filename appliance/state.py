@@ -2,6 +2,7 @@
 
     generations/HASH/ control/ users/ mail/ (compiled dot-qmail files)
     generations/active  link to the generation in force, swapped in one step
+    secrets/HASH/     the part of a generation that only some programs may read: hashes of passwords
     control, users    links through it, for people and qmail's tools
     queue/            the queue program's own: queue.sqlite, journal, body/
     mail/             mailboxes: <domain>/<mailbox>/Maildir
@@ -27,6 +28,10 @@ class State:
     @property
     def generations(self) -> Path:
         return self.root / "generations"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
 
     @property
     def queue(self) -> Path:

@@ -37,6 +37,14 @@ PROGRAMS = (
     Program("local", "appliance.local.main", 2, several=True),
     Program("remote", "appliance.remote.main", 2, several=True, pinned=("smtproutes",)),
     Program("smtpd", "appliance.smtpd.main", 3, several=True, serves=frozenset({"smtp"}), pinned=("listen",)),
+    Program(
+        "pop3d",
+        "appliance.pop3d.main",
+        3,
+        serves=frozenset({"pop3"}),
+        pinned=("listen", "secretfolders"),
+        worker=False,
+    ),
     Program("config", "appliance.config.watch", 3, worker=False),
 )
 
