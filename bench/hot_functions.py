@@ -13,6 +13,7 @@ from appliance.errors import Result
 from appliance.local import plan
 from appliance.local.lookup import Book
 from appliance.message import received
+from appliance.policy import Policy
 from appliance.queue import outcome, pending, record, sorting, store
 from appliance.queue.leases import Channel, Held, Message, Worker
 from appliance.recipient import Recipients
@@ -20,7 +21,6 @@ from appliance.remote import data as wire
 from appliance.route import Routes
 from appliance.smtpd import commands
 from appliance.smtpd.data import Reader
-from appliance.smtpd.policy import Policy
 
 Cases = dict[str, Callable[[], object]]
 

@@ -10,7 +10,6 @@ connection.py  a client's connection: its beginning and its end, and how long it
 session.py     what is said on it: bytes in, replies out
 verbs.py       what each command does
 commands.py    what a command line says                (pure)
-policy.py      who may send what to whom               (pure)
 arrival.py     a message between DATA and the queue's answer
 data.py        its content as it comes                 (pure)
 stream.py      the pieces of a large one on their way to the queue

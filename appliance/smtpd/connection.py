@@ -13,7 +13,7 @@ from appliance.errors import MailError, Temporary
 from appliance.smtpd.arrival import Arrival
 
 if TYPE_CHECKING:
-    from appliance.smtpd.policy import Client
+    from appliance.policy import Client
     from appliance.smtpd.server import Server
     from appliance.smtpd.settings import Settings
 

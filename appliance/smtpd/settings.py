@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
+from appliance import policy
 from appliance.control import Generation
 from appliance.rcpthosts import RcptHosts
 from appliance.recipient import Recipients
-from appliance.smtpd import policy
 
 RECIPIENTS_LIMIT = 4000  # an envelope of more might not fit in one frame of the intake
 

@@ -2,12 +2,11 @@
 
 import pytest
 
-from appliance import cdb, rcpthosts
+from appliance import cdb, policy, rcpthosts
 from appliance.control import Generation
 from appliance.message import received
 from appliance.rcpthosts import RcptHosts
 from appliance.recipient import Standing
-from appliance.smtpd import policy
 
 STANDING = {
     b"alice@here.example": Standing.HERE,
