@@ -65,6 +65,11 @@ class Generation:
         return int(asked) if asked.isdigit() else 1
 
     @property
+    def secrets(self) -> Path:
+        """The folder of the generation's secret part, which is there if it has one."""
+        return self.folder.parent.parent / "secrets" / self.name
+
+    @property
     def me(self) -> bytes:
         """The host's name. Raises LookupError: nothing can run without it."""
         name = self.line("me")

@@ -175,6 +175,24 @@ def configuration_warning(text: str) -> None:
     _emit("configuration_warning", text=text)
 
 
+# -- people who fetch their mail --------------------------------------------------------
+
+
+def login(client: str, user: bytes, messages: int) -> None:
+    """pop3d: a client has logged in and opened its mailbox."""
+    _emit("login", client=client, user=user, messages=messages)
+
+
+def login_failed(client: str, user: bytes, how: str, cause: str) -> None:
+    """pop3d: a client was told no, because of its password."""
+    _emit("login_failed", client=client, user=user, how=how, cause=cause)
+
+
+def fetched(client: str, user: bytes, messages: int, size: int, removed: int, ended: str) -> None:
+    """pop3d: a session after a log-in has ended; what was sent to it whole, and what it removed."""
+    _emit("fetched", client=client, user=user, messages=messages, size=size, removed=removed, ended=ended)
+
+
 # -- a message's way, in its order ----------------------------------------------------------
 
 

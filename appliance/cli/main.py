@@ -16,6 +16,7 @@ COMMANDS = (
     ("compile", "write the control files that a mail.yaml stands for"),
     ("run", "run the whole appliance in the foreground"),
     ("health", "is everything that should run there and working?"),
+    ("password", "the hash of a password, for mail.yaml"),
     ("queue", "what waits in the queue, and why?"),
     ("version", "the version of Paperpath and of what it is built on"),
 )

@@ -1,6 +1,7 @@
 """A generation into the state folder, so that at every instant the old one is in force, or the new one.
 
-All files and folders are written and synced under a name of no meaning, renamed to the
+Its `secrets/` is a folder of its own, `STATE/secrets/<hash>`, there before the rest and gone after it: programs that
+need no passwords may read the generations and not those.  All files and folders are written and synced under a name of no meaning, renamed to the
 generation's hash, and then one link is swapped.  Whatever a crash leaves is removed by the
 next activation.
 """
@@ -18,6 +19,7 @@ from appliance.state import State
 KEEP = 5  # generations, the newest
 _YOUNG = 3600  # seconds: a session that began under a generation may still read it
 _UNFINISHED = ".new-"
+_APART = "secrets/"
 
 
 def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
@@ -29,9 +31,14 @@ def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
     previous = active(state)
     state.generations.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(state)
-    folder = state.generations / name
-    if not _intact(folder, files):
-        _write(files, folder)
+    secret = {path: data for path, data in files.items() if path.startswith(_APART)}
+    folders = (
+        {state.secrets / name: {path.removeprefix(_APART): data for path, data in secret.items()}} if secret else {}
+    )
+    folders[state.generations / name] = {path: data for path, data in files.items() if path not in secret}
+    for folder, parts in folders.items():
+        if not _intact(folder, parts):
+            _write(parts, folder, secret=folder.parent == state.secrets)
     if previous != name:
         safeio.replace_link(state.generation, name)
     for link in ("control", "users"):  # for people and qmail's tools
@@ -78,17 +85,18 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _write(files: dict[str, bytes], folder: Path) -> None:
+def _write(files: dict[str, bytes], folder: Path, *, secret: bool) -> None:
     new = folder.with_name(_UNFINISHED + folder.name)
-    write(files, new)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    write(files, new, secret=secret)
     if folder.exists():  # damaged: out of the way, and gone with the next activation at the latest
         folder.rename(folder.with_name(f"{_UNFINISHED}damaged-{folder.name}"))
     new.rename(folder)
     safeio.sync_directory(folder.parent)
 
 
-def write(files: dict[str, bytes], folder: Path) -> None:
-    """Write files into a new folder, they and all folders synced. Raises OSError."""
+def write(files: dict[str, bytes], folder: Path, *, secret: bool = False) -> None:
+    """Write files into a new folder, they and all folders synced; what is secret for the owner only. Raises OSError."""
     folders = {folder}
     folder.mkdir()
     for path, data in files.items():
@@ -96,14 +104,15 @@ def write(files: dict[str, bytes], folder: Path) -> None:
         if file.parent not in folders:
             file.parent.mkdir(parents=True, exist_ok=True)
             folders.update(parent for parent in file.parents if parent.is_relative_to(folder))
-        safeio.write_file(file, [data])
+        safeio.write_file(file, [data], mode=0o600 if secret or path.startswith(_APART) else 0o644)
     for each in sorted(folders, reverse=True):
         safeio.sync_directory(each)
 
 
 def _remove_unfinished(state: State) -> None:
-    for leftover in state.generations.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(leftover)
+    for parent in (state.generations, state.secrets):
+        for leftover in parent.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(leftover)
 
 
 def _retire(state: State, name: str, previous: str | None) -> None:
@@ -114,4 +123,7 @@ def _retire(state: State, name: str, previous: str | None) -> None:
     )
     for (superseded, _), (_, path) in pairwise(aged[KEEP - 1 :]):
         if path.name not in {name, previous} and superseded < long_ago:
+            shutil.rmtree(path)
+    for path in state.secrets.glob("*"):
+        if not (state.generations / path.name).exists():
             shutil.rmtree(path)

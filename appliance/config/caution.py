@@ -6,10 +6,11 @@ from ipaddress import IPv4Network, ip_network
 from appliance import dotqmail
 from appliance.config.control_files import LATER
 from appliance.config.model import Configuration
+from appliance.config.passwords import maildir
 from appliance.config.problem import one_line
 from appliance.config.values import Network
 
-_SERVED = frozenset({"smtp"})
+_SERVED = frozenset({"smtp", "pop3"})
 _PRIVATE = [
     ip_network(text)
     for text in (
@@ -39,8 +40,21 @@ def _listeners(configuration: Configuration) -> Iterator[str]:
 def _passwords(configuration: Configuration) -> Iterator[str]:
     boxes = [box for domain in configuration.domains for box in domain.mailboxes]
     count = sum(1 for box in boxes if box.password is not None or box.password_file is not None)
-    if count:
-        yield f"domains: the passwords of {count} mailbox{'es' * (count > 1)} are not used yet; nothing asks for them"
+    pop3 = next((listener for listener in configuration.listeners if listener.name == "pop3"), None)
+    if pop3 is None:
+        if count:
+            yield f"domains: the passwords of {count} mailbox{'es' * (count > 1)} are not used; nothing asks for them"
+        return
+    if not count:
+        yield "listen.pop3: no mailbox has a password, so nobody can log in"
+    for network in pop3.cleartext:
+        if network.num_addresses > 1 and not any(_inside(network, private) for private in _PRIVATE):
+            yield f"listen.pop3.cleartext_from: {network} is wider than a private network; passwords cross it in clear"
+    for domain in configuration.domains:
+        for box in domain.mailboxes:
+            if (box.password is not None or box.password_file is not None) and not maildir(box):
+                path = f"domains.{domain.key}.mailboxes.{box.key}"
+                yield f"{path}: POP3 finds no mail there, for nothing is delivered to a Maildir in it"
 
 
 def _deliver(configuration: Configuration) -> Iterator[str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from appliance import dotqmail, users
+from appliance.config import passwords
 from appliance.config.model import Configuration, Domain, Route
 
 USER = "paperpath:10025:0"  # nominal: everything runs as the uid the container was given
@@ -18,6 +19,7 @@ def compile_files(configuration: Configuration) -> dict[str, bytes]:
     assign = _assign(configuration)
     files["users/assign"] = assign
     files["users/cdb"] = users.build(assign)
+    files |= passwords.compile_files(configuration)
     files |= _dot_qmail(configuration)
     return dict(sorted(files.items()))
 

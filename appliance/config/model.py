@@ -15,6 +15,7 @@ class Listener:
     address: str
     port: int
     allow: tuple[Network, ...] = ()
+    cleartext: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Mailbox:
     deliver: tuple[str, ...]
     password: str | None
     password_file: str | None
+    password_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
 
 
 def _listener(name: str, value: dict[str, Any]) -> Listener:
-    return Listener(name, values.ip_address(value["address"]), value["port"], _networks(value.get("allow", [])))
+    allow, cleartext = _networks(value.get("allow", [])), _networks(value.get("cleartext_from", []))
+    return Listener(name, values.ip_address(value["address"]), value["port"], allow, cleartext)
 
 
 def _domain(key: str, value: dict[str, Any]) -> Domain:
@@ -157,6 +160,7 @@ def _mailbox(key: str, value: dict[str, Any]) -> Mailbox:
         tuple(value["deliver"]),
         password if isinstance(password, str) else None,
         password["file"] if isinstance(password, dict) else None,
+        password["plain"] if isinstance(password, dict) else False,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from appliance import safeio
 from appliance.config.activate import write
 
-PARTS = ("control", "mail", "users")
+PARTS = ("control", "mail", "secrets", "users")
 
 
 class NotOurs(Exception):
@@ -28,7 +28,8 @@ def put(files: dict[str, bytes], folder: Path) -> None:
     for part in PARTS:
         if (folder / part).exists():
             shutil.rmtree(folder / part)
-        (new / part).rename(folder / part)
+        if (new / part).exists():
+            (new / part).rename(folder / part)
     new.rmdir()
     safeio.sync_directory(folder)
 
@@ -48,7 +49,7 @@ def _check(folder: Path) -> None:
 
 def _compiled(inner: tuple[str, ...]) -> bool:
     match inner:
-        case ("control", _) | ("users", "assign" | "cdb"):
+        case ("control", _) | ("users", "assign" | "cdb") | ("secrets", "passwords.cdb"):
             return True
         case ("mail", *_, name):
             return name.startswith(".qmail")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from appliance import dotqmail
+from appliance import dotqmail, password
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,7 +22,6 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 # RFC 5321 section 4.1.2 dot-string, which needs no quotes anywhere
 _ATOMS = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _DOT_STRING = re.compile(rf"{_ATOMS}(?:\.{_ATOMS})*\Z")
-_HASH = re.compile(r"\$(?:argon2id?|argon2d|2[aby]|5|6|y|gy|7|scrypt|pbkdf2-sha(?:256|512))\$[!-~]{8,}\Z")
 _VIA = re.compile(r"(smtps?)://(\[[^\[\]/@]*\]|[^\[\]/@:]*)(?::([0-9]{1,5}))?/?\Z")
 _PORTS = {"smtp": 25, "smtps": 465}
 
@@ -159,7 +158,7 @@ def file_path(text: str) -> str:
 
 def password_hash(text: str) -> str:
     """A password's hash, never a password."""
-    if not _HASH.match(text):
+    if not password.is_hash(text):
         raise ValueError('a hash is needed, such as "$argon2id$…" in quotes, or {file: /run/secrets/…}')
     return text
 

@@ -32,10 +32,11 @@ def main(state: State) -> int:
     log.setup("config")
     config = Path(os.readlink(state.run / "mail.yaml"))
     watcher = Watcher(config, state)
+    state.secrets.mkdir(mode=0o700, exist_ok=True)
     lacking = sandbox.lock(
         sandbox.Rules(
             read=(*watcher.readable, SCHEMA),
-            write=(state.generations,),
+            write=(state.generations, state.secrets),
         )
     )
     for sentence in lacking:

@@ -17,7 +17,7 @@ CAUTIONS = [
     ("relay: {allow_from: [10.0.0.0/7]}", ["relay.allow_from: 10.0.0.0/7 is wider"]),
     ("relay: {allow_from: ['2000::/3']}", ["relay.allow_from: 2000::/3 is wider"]),
     ("listen: {}", ["listen: nothing listens"]),
-    ("listen: {smtp: {}, pop3: {}}", ["listen.pop3: not served yet; nothing listens on port 2110"]),
+    ("listen: {smtp: {}, pop3: {}}", ["listen.pop3: no mailbox has a password, so nobody can log in"]),
     ("control: {idhost: a.example}", ["control.idhost: not used yet"]),
     ("routes: [{domain: '*', via: 'smtps://a.example'}]", ["routes[0]: TLS and AUTH are not served yet"]),
     ("routes: [{domain: '*', via: 'smtp://a.example'}]", []),
@@ -77,3 +77,24 @@ def test_the_gateways_are_read_from_the_kernels_tables():
     )
     assert gateways_in(ipv4, ipv6) == ["10.88.0.1", "fe80::1"]
     assert gateways_in("", "") == []
+
+
+HASH = "$2b$04$mcdefghijklmnopqrstuuNEtL4ILcyDZJ3KcYC5OWWXEkpRPIMYeG"
+BOX = 'domains: {{example.org: {{mailboxes: {{alice: {{password: "{}"{}}}}}, aliases: {{postmaster: [alice]}}}}}}\n'
+POP3 = "listen: {smtp: {}, pop3: {cleartext_from: [%s]}}"
+
+
+@pytest.mark.parametrize(
+    ("more", "lines", "warnings"),
+    [
+        (POP3 % "", "", []),
+        (POP3 % "10.0.0.0/8", "", []),
+        (POP3 % "8.8.8.0/24", "", ["listen.pop3.cleartext_from: 8.8.8.0/24 is wider than a private network"]),
+        (POP3 % "", ", deliver: ['&bob@b.example']", ["domains.example.org.mailboxes.alice: POP3 finds no mail there"]),
+        ("", "", ["domains: the passwords of 1 mailbox are not used"]),
+    ],
+)
+def test_passwords_that_do_nothing_or_travel_in_clear_are_told(more, lines, warnings):
+    """Whoever opens POP3 reads who can't log in, and who would show a password to the world."""
+    found = pipeline.warnings(configuration(more, BOX.format(HASH, lines)))
+    assert [text for text, beginning in zip(found, warnings, strict=True) if not text.startswith(beginning)] == []

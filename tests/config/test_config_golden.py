@@ -35,10 +35,8 @@ def test_all_that_is_not_served_yet_is_told():
     for key in (
         "submission",
         "submissions",
-        "pop3",
         "qmqp",
         "qmtp",
-        "passwords",
         "|/usr/bin/mailfilter",
         "routes[1]",
         "tls",

@@ -5,6 +5,8 @@ import pytest
 from appliance.config import values
 from appliance.config.values import Via
 
+HASH = "$2b$04$mcdefghijklmnopqrstuuNEtL4ILcyDZJ3KcYC5OWWXEkpRPIMYeG"
+
 READ = [
     ("duration", "90s", 90),
     ("duration", "20m", 1200),
@@ -29,7 +31,7 @@ READ = [
     ("via", "smtps://192.0.2.1", Via("smtps", "192.0.2.1", 465)),
     ("via", "smtp://[2001:DB8::1]:26/", Via("smtp", "[2001:db8::1]", 26)),
     ("via", "mx", Via("smtp", "", 0)),
-    ("password_hash", "$2b$12$abcdefghijklmnopqrstuv", "$2b$12$abcdefghijklmnopqrstuv"),
+    ("password_hash", HASH, HASH),
     ("delivery_line", "./Maildir/", "./Maildir/"),
     ("delivery_line", "bob@b.example", "bob@b.example"),
     ("delivery_line", "# nothing", "# nothing"),
@@ -71,6 +73,8 @@ REFUSED = [
     ("password_hash", "hunter2"),
     ("password_hash", "$argon2id$v=19"),
     ("password_hash", "$1$salt$hash-by-md5"),
+    ("password_hash", "$2b$12$abcdefghijklmnopqrstuv"),  # half of it
+    ("password_hash", HASH + "\n"),
     ("secret", "hunter2"),
     ("file_path", "relative"),
     ("delivery_line", "&bob"),

@@ -1,0 +1,145 @@
+"""Which messages lie in a Maildir, in what order, and how large they are on the wire.
+
+100,000 messages: what is kept for each is its file's name and a number, and nothing is asked of the file system that
+a name tells.  `,W=n` in a name is the wire size, as Dovecot and our own deliveries write it.  Others are
+counted by reading the file, once: `pop3sizes` beside cur/ and new/ remembers.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from array import array
+from collections.abc import Iterator
+
+from appliance.pop3d import wire
+
+PLACES = ("new", "cur")
+
+_SIZE = re.compile(r",W=([0-9]{1,15})(?:[,:]|\Z)")
+_TIME = re.compile(r"[0-9]{9,11}(?=\.)")
+_CHUNK = 256 * 1024
+_REMEMBER = 20  # sizes that had to be counted before it is worth a file
+_CACHE = "pop3sizes"
+
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
+
+
+class Gone(Exception):
+    """A message's file is not there any more, or is none."""
+
+
+def base(name: str) -> str:
+    """What stays of `new/…` or `cur/…` when flags change: the name up to the colon."""
+    return name[4:].partition(":")[0]
+
+
+def names(folders: dict[str, int]) -> list[str]:
+    """`new/…` and `cur/…` of all messages, the oldest first, each message once. Raises OSError.
+
+    qmail sorts by the file's time; ours and everybody's names begin with it.
+    """
+    found: list[tuple[int, str]] = []
+    seen: set[str] = set()
+    for place in PLACES:
+        for entry in os.listdir(folders[place]):
+            unique = entry.partition(":")[0]
+            if entry[0] == "." or unique in seen:
+                continue
+            seen.add(unique)
+            dated = _TIME.match(entry)
+            found.append((int(dated[0]) if dated else _changed(folders[place], entry), f"{place}/{entry}"))
+    del seen
+    found.sort(key=lambda each: (each[0], each[1][4:]))
+    return [name for _, name in found]
+
+
+def _changed(folder: int, entry: str) -> int:
+    try:
+        return int(os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mtime)
+    except OSError:  # its size tells that it is gone
+        return 0
+
+
+def sizes(maildir: int, folders: dict[str, int], found: list[str]) -> tuple[list[str], "array[int]"]:
+    """The messages that can be read, and their octets on the wire. Raises OSError if the disk fails."""
+    kept: list[str] = []
+    known: array[int] = array("q")
+    remembered: dict[str, int] | None = None
+    counted = 0
+    for name in found:
+        told = _SIZE.search(name)
+        if told:
+            size = int(told[1])
+        else:
+            remembered = _remembered(maildir) if remembered is None else remembered
+            size = remembered.get(base(name), -1)
+            if size < 0:
+                try:
+                    size = wire.size(pieces(opened(folders, name)))
+                except Gone:
+                    continue
+                counted += 1
+        kept.append(name)
+        known.append(size)
+    if counted >= _REMEMBER:
+        _remember(maildir, kept, known)
+    return kept, known
+
+
+def opened(folders: dict[str, int], name: str) -> int:
+    """A descriptor of a message's file. Raises Gone, OSError."""
+    try:
+        # no link leads out of the Maildir, no FIFO makes us wait
+        fd = os.open(
+            name[4:], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, dir_fd=folders[name[:3]]
+        )
+    except OSError as error:
+        if error.errno in _GONE:
+            raise Gone from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Gone
+    return fd
+
+
+def pieces(fd: int) -> Iterator[bytes]:
+    """The content, piece by piece; closes the descriptor. Raises OSError."""
+    try:
+        while piece := os.read(fd, _CHUNK):
+            yield piece
+    finally:
+        os.close(fd)
+
+
+def _remembered(maildir: int) -> dict[str, int]:
+    """The sizes that an earlier session counted; what is damaged is counted again."""
+    found: dict[str, int] = {}
+    try:
+        fd = os.open(_CACHE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=maildir)
+        with open(fd, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            for line in file:
+                size, _, name = line.removesuffix("\n").partition(" ")
+                if size.isascii() and size.isdigit() and len(size) < 16:
+                    found[name] = int(size)
+    except FileNotFoundError:
+        pass
+    return found
+
+
+def _remember(maildir: int, found: list[str], known: "array[int]") -> None:
+    """Write the sizes that no name tells; without them the next session counts again."""
+    new = f"{_CACHE}.{os.getpid()}.{maildir}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(new, flags, 0o600, dir_fd=maildir)
+        with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            for name, size in zip(found, known, strict=True):
+                if "\n" not in name and not _SIZE.search(name):
+                    file.write(f"{size} {base(name)}\n")
+        os.rename(new, _CACHE, src_dir_fd=maildir, dst_dir_fd=maildir)
+    except OSError:  # a full disk must not keep anybody from fetching mail
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=maildir)
