@@ -42,12 +42,23 @@ class Bodies:
         One call does all there is to do, for each costs two switches between threads.
         """
         if file.fd < 0:
-            file.fd = os.open(self.path(file.message), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            file.fd = os.open(self.path(file.message), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         safeio.write_all(file.fd, data)
         if ended:
             os.fsync(file.fd)
             file.close()
             safeio.sync_directory(self.folder)
+
+    def rename(self, file: "Arriving", head: bytes, message: int) -> None:
+        """A message whose envelope came last gets its id now, and a first line with it; durable then. Raises OSError."""
+        if os.pread(file.fd, len(head) + 1, 0).find(b"\n") != len(head) - 1:
+            raise OSError("a first line of another length")
+        os.pwrite(file.fd, head, 0)
+        os.fsync(file.fd)
+        file.close()
+        os.rename(self.path(file.message), self.path(message))
+        file.message = message
+        safeio.sync_directory(self.folder)
 
     def open(self, message: int) -> int:
         """Read-only, at its start. Raises OSError."""

@@ -13,6 +13,7 @@ from appliance.queue.store import Change
 
 CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read
 LARGE = 256  # large messages arriving at the same time
+NOBODY = envelope.Envelope(b"", ())
 WINDOW = 8  # chunks of one that wait for the disk
 
 
@@ -97,17 +98,21 @@ class Intake(Visitor):
     async def _receive(self, letter: envelope.Envelope | None, chunks: "asyncio.Queue[bytes | None]") -> None:
         service, bodies = self._service, self._service.bodies
         now = service.clock()
-        number = service.number(now)
+        number, ways = service.place(letter or NOBODY, now)
         kept = False
         file = Arriving(number)
         try:
-            size = await self._write(file, service.received(number, self.role, now), chunks)
+            size = await self._write(file, service.received(number, self.role, now), chunks, ended=letter is not None)
             if size is not None and letter is None:
                 last = await chunks.get()
-                letter = None if last is None else _whole(last)  # None: the connection is gone, and so is the message
+                if last is not None:  # else the connection is gone, and so is the message
+                    letter = _whole(last)
+                    number, ways = service.place(letter, now)  # a new id, for those of its deliveries follow it
+                    head = service.received(number, self.role, now)
+                    await asyncio.get_running_loop().run_in_executor(bodies.pool, bodies.rename, file, head, number)
             if size is not None and letter is not None:
                 kept = True
-                service.accept_body(self.role, letter, number, size, self._outbox.add)
+                service.accept_body(self.role, letter, number, ways, size, self._outbox.add)
         except envelope.EnvelopeError as error:
             self._end(b"D" + str(error).encode())
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
@@ -118,18 +123,23 @@ class Intake(Visitor):
             Intake.large -= 1
             file.close()
             if not kept:
-                bodies.remove(number)
+                bodies.remove(file.message)
 
-    async def _write(self, file: Arriving, trace: bytes, chunks: "asyncio.Queue[bytes | None]") -> int | None:
-        """Write the trace line and the chunks as they come, many at a time; the file's size, None if it must be dropped."""
+    async def _write(
+        self, file: Arriving, trace: bytes, chunks: "asyncio.Queue[bytes | None]", *, ended: bool
+    ) -> int | None:
+        """Write the trace line and the chunks as they come, many at a time; the file's size, None if it must be dropped.
+
+        ended  nothing is written after the last chunk: the file is synced with it
+        """
         loop, bodies, limit = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
         some: list[bytes | None] = [trace]
-        size, ended = 0, False
-        while not ended:
-            while len(some) <= WINDOW and not ended:
+        size, last = 0, False
+        while not last:
+            while len(some) <= WINDOW and not last:
                 chunk = await chunks.get()
                 some.append(chunk)
-                ended = not chunk
+                last = not chunk
             self.resume()
             if some[-1] is None:  # the connection is gone, and so is the message
                 return None
@@ -138,7 +148,7 @@ class Intake(Visitor):
             if limit and size - len(trace) > limit:
                 self._end(b"Dmessage too large")
                 return None
-            await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=ended))
+            await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=last and ended))
             some = []
         return size
 

@@ -100,10 +100,6 @@ class Service:
         ways = self._sorter.sort(letter.recipients, alone=is_verp(letter.sender))
         return self._ids.take(len(ways), now), ways
 
-    def number(self, now: float) -> int:
-        """The id of a message whose recipients are sorted later."""
-        return self._ids.take(0, now)
-
     def received(self, message: int, role: str, now: float) -> bytes:
         """The line that comes first in the content."""
         return self._stamp.received(message, role, now)
@@ -115,11 +111,10 @@ class Service:
         content = self._stamp.received(number, role, now) + content
         self.submit(Accepting(self, role, answer, letter, *self.rows(number, letter.sender, content, ways, now)))
 
-    def accept_body(self, role: str, letter: Envelope, number: int, size: int, answer: Answer) -> None:
+    def accept_body(self, role: str, letter: Envelope, number: int, ways: Ways, size: int, answer: Answer) -> None:
         """Take a message whose content is in its body file, synced (guarantee 1)."""
         now = message_id.born(number)
-        after, ways = self.place(letter, now)  # its deliveries' ids follow another one
-        message, change = self.rows(number, letter.sender, None, ways, now, size, after)
+        message, change = self.rows(number, letter.sender, None, ways, now, size)
         self.submit(Accepting(self, role, answer, letter, message, change))
 
     def refuse(self, answer: Answer, text: bytes) -> None:
@@ -130,7 +125,7 @@ class Service:
         self.writer.submit(item)
 
     def rows(
-        self, number: int, sender: bytes, content: bytes | None, ways: Ways, now: float, size: int = 0, after: int = 0
+        self, number: int, sender: bytes, content: bytes | None, ways: Ways, now: float, size: int = 0
     ) -> tuple[Message, Change]:
         """A new message in memory and as rows."""
         if content is not None:
@@ -139,7 +134,7 @@ class Service:
         if not ways:  # zero recipients are valid: nothing to keep
             return message, Change(last=self._ids.last)
         deliveries = [
-            DeliveryRow((after or number) + n, number, way[0], way[1], now, 0, records(addresses), b"")
+            DeliveryRow(number + n, number, way[0], way[1], now, 0, records(addresses), b"")
             for n, (way, addresses) in enumerate(ways, 1)
         ]
         row = MessageRow(number, sender, size, len(ways), content)

@@ -138,3 +138,29 @@ def test_a_bad_or_missing_envelope_leaves_nothing(running, last, answer):
     running.wait_for(lambda: not bodies(running))
     with running.caller("admin", "admin") as admin:
         assert admin.ask(do="list") == []
+
+
+def test_a_late_envelope_gets_ids_that_nobody_has(running):
+    """Mail that comes between a content and its envelope is another message: after a restart each ends by itself."""
+    with running.caller("intake", "qmtpd") as slow, running.caller("intake", "smtpd") as quick:
+        slow.say(*LATE)
+        running.wait_for(lambda: bodies(running))
+        for _ in range(3):
+            quick.say(intake.request(b"a@b", [b"bob@example.org", b"x@one.example"], b"Subject: x\n\n"))
+            quick.hear()
+        slow.say(netstring.encode(envelope.encode(b"a@b", [b"alice@example.org", b"y@two.example"])))
+        name = slow.hear()[1:]
+    assert running.stop() == 0
+    running.start()
+    with running.caller("admin", "admin") as admin:
+        found = admin.ask(do="show", id=name.decode())[0]
+        assert [each["address"] for each in found["recipients"]] == ["alice@example.org", "y@two.example"]
+        assert name.decode() in found["header"].splitlines()[0]
+        for role, left in (("local", 4), ("remote", 0)):
+            with running.caller("lease", role) as worker:
+                worker.say(lease.encode_credit(10))
+                for _ in range(4):
+                    delivery = lease.decode_delivery(worker.hear())
+                    worker.say(lease.encode_report(delivery.id, [lease.Report(Result.DONE)]), lease.encode_credit(1))
+                running.wait_for(lambda left=left: admin.ask(do="ping")[0]["messages"] == left)
+    running.wait_for(lambda: not bodies(running))
