@@ -5,7 +5,7 @@ for commands, which start often: it imports little.
 """
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from appliance import envelope, netstring
 from appliance.errors import Permanent, Temporary
@@ -52,8 +52,19 @@ def submit_blocking(
 
     If `chunks` raises, nothing is queued.
     """
+    return _submit(state, hello, chunks, lambda: envelope.Envelope(sender, recipients), late=False)
+
+
+def submit_late(state: State, hello: bytes, chunks: Iterable[bytes], letter: Callable[[], envelope.Envelope]) -> str:
+    """The same, with an envelope that is known only after the content: `letter` gives it then."""
+    return _submit(state, hello, chunks, letter, late=True)
+
+
+def _submit(
+    state: State, hello: bytes, chunks: Iterable[bytes], letter: Callable[[], envelope.Envelope], *, late: bool
+) -> str:
     start, rest = _inline(iter(chunks))
-    first = request(sender, recipients, start) if rest is None else opening(sender, recipients)
+    first = request(*letter(), start) if rest is None else LATE if late else opening(*letter())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(TIMEOUT)
         try:
@@ -68,6 +79,8 @@ def submit_blocking(
                 if refused is not None:
                     break
             refused = refused or _send(connection, netstring.encode(b""))
+            if late and refused is None:
+                refused = _send(connection, netstring.encode(envelope.encode(*letter())))
         return accepted(_answer(connection, refused))
 
 
