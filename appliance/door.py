@@ -14,7 +14,7 @@ from appliance.state import State
 
 # who may enter where; a program's role is its name
 DOORS: dict[str, frozenset[str]] = {
-    "intake": frozenset({"smtpd", "local", "inject", "qmtpd", "qmqpd"}),
+    "intake": frozenset({"smtpd", "local", "inject", "qmtpd"}),
     "lease": frozenset({"local", "remote"}),
     "admin": frozenset({"admin"}),
 }

@@ -10,7 +10,7 @@ from appliance.config.passwords import maildir
 from appliance.config.problem import one_line
 from appliance.config.values import Network
 
-_SERVED = frozenset({"smtp", "pop3"})
+_SERVED = frozenset({"smtp", "pop3", "qmtp", "qmqp"})
 _PRIVATE = [
     ip_network(text)
     for text in (
@@ -35,6 +35,8 @@ def _listeners(configuration: Configuration) -> Iterator[str]:
     for listener in configuration.listeners:
         if listener.name not in _SERVED:
             yield f"listen.{listener.name}: not served yet; nothing listens on port {listener.port}"
+        if listener.name == "qmqp" and not listener.allow:
+            yield "listen.qmqp: without `allow:` nobody may use it"
 
 
 def _passwords(configuration: Configuration) -> Iterator[str]:

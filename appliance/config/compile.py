@@ -47,6 +47,7 @@ def _control(configuration: Configuration) -> dict[str, bytes]:
         "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),
         "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
     }
+    files |= {f"{each.name}from": _lines(sorted(map(str, each.allow))) for each in configuration.listeners if each.name == "qmqp"}
     files |= {name: _lines([str(number)]) for name, number in configuration.numbers}
     files |= {name: _lines(lines) for name, lines in configuration.control}
     return files

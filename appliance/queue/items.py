@@ -76,7 +76,7 @@ class Accepting:
             return
         name = message.name
         self._answer(b"K" + name.encode())
-        if self._role != "smtpd":
+        if self._role not in ("smtpd", "qmtpd"):  # they log it themselves
             log.queued(name, self._role, self._letter.sender, len(self._letter.recipients), message.size)
         if change.messages:
             service.accepted(message, change.deliveries)

@@ -11,7 +11,6 @@ _KEEP = 10_000  # destinations remembered
 ORIGIN = {
     "smtpd": b"from network",
     "qmtpd": b"from network",
-    "qmqpd": b"from network",
     "local": b"by alias",
     "inject": b"by uid",
     "bounce": b"for bounce",
