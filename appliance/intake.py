@@ -32,6 +32,8 @@ from appliance.state import State
 __all__ = ["CHUNK", "FRAME", "INLINE", "LATE", "TIMEOUT", "Intake", "accepted", "accepted_later", "opening", "request"]
 __all__ += ["submit_blocking", "submit_large"]
 
+_FOUND_WITHIN = 5.0  # seconds
+
 Tell = Callable[[bytes | MailError], None]  # called once; must not raise
 
 
@@ -67,6 +69,14 @@ class Intake(asyncio.Protocol):
         """Begin to connect if there is no connection; a failure is silent unless requests wait for it."""
         if self._transport is None and self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
+
+    async def found(self, terminated: asyncio.Event) -> None:
+        """Wait a few seconds for the queue; clients are served all the same then, and hear 451 until it is there."""
+        for _ in range(int(_FOUND_WITHIN / 0.05)):
+            if self.connected or terminated.is_set():
+                return
+            self.connect()
+            await asyncio.sleep(0.05)
 
     def _flush(self) -> None:
         if self._transport is None:

@@ -45,6 +45,7 @@ async def _serve(state: State) -> int:
     ports = {name.decode(): each.getsockname()[1] for name, each in sockets.items()}
     for sentence in sandbox.lock(sandbox.Rules(read=(state.generations,), bind=tuple(ports.values()))):
         log.warning(sentence)
+    await shared.found(terminated)
     serve = {b"qmtp": server.qmtp, b"qmqp": server.qmqp}
     serving = [
         await asyncio.start_server(serve[name], sock=each, backlog=BACKLOG, limit=PIECE)

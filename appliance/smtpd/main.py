@@ -15,7 +15,6 @@ from appliance.smtpd.server import Server
 from appliance.state import State
 
 BACKLOG = 1024
-QUEUE_WAIT = 5.0  # seconds; after that clients are served all the same and hear 451 until the queue is there
 
 
 def main(state: State) -> int:
@@ -45,7 +44,7 @@ async def _serve(state: State) -> int:
     lacking = sandbox.lock(sandbox.Rules(read=(state.generations,), bind=(port,) if port else ()))
     for sentence in lacking:
         log.warning(sentence)
-    await _queue_is_there(server.door.shared, terminated)
+    await server.door.shared.found(terminated)
     if listener:
         serving = await loop.create_server(server.session, sock=listener, backlog=BACKLOG)
     # what is here stays, and a session leaves no cycles: look for garbage seldom and only among the new
@@ -62,14 +61,6 @@ async def _serve(state: State) -> int:
     log.stopped()
     log.flush()
     return 0
-
-
-async def _queue_is_there(intake: Intake, terminated: asyncio.Event) -> None:
-    for _ in range(int(QUEUE_WAIT / 0.05)):
-        if intake.connected or terminated.is_set():
-            return
-        intake.connect()
-        await asyncio.sleep(0.05)
 
 
 async def _first(*coroutines: Coroutine[None, None, object]) -> None:
