@@ -1,0 +1,215 @@
+"""Mail by QMTP and QMQP, from real clients and byte by byte."""
+
+import random
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from appliance_process import MAIL_YAML, Appliance, free_port, wait_until
+from conftest import need
+
+from appliance import netstring
+
+SENDER = b"sender@client.example"
+
+
+class Host:
+    """An appliance that serves both protocols."""
+
+    def __init__(self, make: Callable[..., Appliance], more: str = "", allow: str = "127.0.0.1/32") -> None:
+        self.qmtp, self.qmqp = free_port(), free_port()
+        yaml = MAIL_YAML.replace(
+            "domains:",
+            f"  qmtp: {{{{address: 127.0.0.1, port: {self.qmtp}}}}}\n"
+            f'  qmqp: {{{{address: 127.0.0.1, port: {self.qmqp}, allow: ["{allow}"]}}}}\ndomains:',
+            1,
+        )
+        self.appliance = make(yaml=yaml.format(port=free_port(), more=more))
+        self.appliance.port = int(self.appliance.config.read_text().split("port: ")[1].split("}")[0])
+        self.appliance.start()
+        wait_until(lambda: [line for line in self.appliance.log("started") if line["program"] == "qmtpd"], 10, "qmtpd")
+
+    def talk(self, port: int, data: bytes) -> list[bytes]:
+        """Send all, and say that it was all; the answers."""
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            told = b"".join(iter(lambda: client.recv(65536), b""))
+        return netstring.Decoder(1000).feed(told)
+
+    def letters(self, name: str) -> list[bytes]:
+        """The contents of a mailbox's mail."""
+        folder = self.appliance.state / "mail" / "example.org" / name / "Maildir" / "new"
+        return [path.read_bytes() for path in sorted(folder.glob("*"))]
+
+
+@pytest.fixture
+def host(appliance: Callable[..., Appliance]) -> Host:
+    return Host(appliance)
+
+
+def package(text: bytes, *recipients: bytes, sender: bytes = SENDER, lines: bytes = b"\n") -> bytes:
+    """A package of QMTP."""
+    to = b"".join(map(netstring.encode, recipients))
+    return b"".join(map(netstring.encode, (lines + text, sender, to)))
+
+
+def request(text: bytes, *recipients: bytes, sender: bytes = SENDER) -> bytes:
+    """A request of QMQP."""
+    return netstring.encode(b"".join(map(netstring.encode, (text, sender, *recipients))))
+
+
+def test_each_recipient_of_a_package_has_its_answer(host: Host) -> None:
+    """In order: delivered here, no such mailbox, another host's (which is relaying), no address at all."""
+    told = host.talk(
+        host.qmtp,
+        package(
+            b"Subject: one\n\nx\n",
+            b"alice@example.org",
+            b"nobody@example.org",
+            b"x@other.example",
+            b"a\0b",
+            b"bob@example.org",
+        ),
+    )
+    assert [answer[:1] for answer in told] == [b"K", b"D", b"D", b"D", b"K"]
+    assert told[1].endswith(b"(#5.1.1)")
+    assert told[2].endswith(b"(#5.7.1)")
+    assert told[3].endswith(b"(#5.1.3)")
+    assert b"qp" in told[0]
+    wait_until(lambda: host.letters("alice") and host.letters("bob"), 5, "the mail")
+    text = host.letters("alice")[0]
+    assert b"Received: from unknown (127.0.0.1)\n  by mx.example.org with QMTP; " in text
+    assert text.endswith(b"Subject: one\n\nx\n")
+    (line,) = host.appliance.log("received")
+    assert (line["program"], line["recipients"]) == ("qmtpd", 2)
+    assert len(host.appliance.log("refused")) == 3
+
+
+def test_packages_are_pipelined_and_lines_may_be_of_dos(host: Host) -> None:
+    """CRLF becomes LF where the first byte says so; the answers come in the packages' order."""
+    many = [package(b"Subject: %d\r\n\r\nx\ry\r\n" % n, b"alice@example.org", lines=b"\r") for n in range(50)]
+    told = host.talk(host.qmtp, b"".join(many))
+    assert [answer[:1] for answer in told] == [b"K"] * 50
+    wait_until(lambda: len(host.letters("alice")) == 50, 10, "all of them")
+    assert host.letters("alice")[0].split(b"Subject: ")[1] == b"0\n\nx\ry\n"
+
+
+def test_a_large_message_streams(host: Host) -> None:
+    """It is delivered byte by byte, by both protocols."""
+    text = b"Subject: large\n\n" + b"0123456789abcde\n" * 100_000
+    assert host.talk(host.qmtp, package(text, b"alice@example.org"))[0][:1] == b"K"
+    dos = package(text.replace(b"\n", b"\r\n"), b"alice@example.org", lines=b"\r")
+    assert host.talk(host.qmtp, dos)[0][:1] == b"K"
+    assert host.talk(host.qmqp, request(text, b"alice@example.org"))[0][:1] == b"K"
+    wait_until(lambda: len(host.letters("alice")) == 3, 10, "the mail")
+    assert all(letter.endswith(text) for letter in host.letters("alice"))
+
+
+def test_trap_26_a_message_that_is_too_large_is_refused_for_all_its_recipients(
+    appliance: Callable[..., Appliance],
+) -> None:
+    """And the next package of the connection is taken; the limit counts bytes as they are stored."""
+    host = Host(appliance, "limits: {message_size: 1MB}")
+    small = package(b"Subject: s\n\nx\n", b"alice@example.org")
+    for size in (990_000, 2_000_000):
+        text = b"x\r\n" * (size // 2)
+        told = host.talk(host.qmtp, package(text, b"alice@example.org", b"no@example.org", lines=b"\r") + small)
+        assert [answer[:1] for answer in told] == ([b"K", b"D", b"K"] if size < 1_000_000 else [b"D", b"D", b"K"])
+    assert told[0].endswith(b"(#5.3.4)")
+    assert told[1].endswith(b"(#5.1.1)")
+    (answer,) = host.talk(host.qmqp, request(b"x" * 1_500_000, b"alice@example.org"))
+    assert answer.endswith(b"(#5.3.4)")
+
+
+def test_who_may_relay_by_smtp_may_by_qmtp(appliance: Callable[..., Appliance]) -> None:
+    """relay.allow_from is for both."""
+    host = Host(appliance, "relay: {allow_from: [127.0.0.1/32]}")
+    assert host.talk(host.qmtp, package(b"x: y\n\n", b"x@other.example"))[0][:1] == b"K"
+
+
+def test_a_sender_that_can_not_be_refuses_every_good_recipient(host: Host) -> None:
+    """5.1.7, but a recipient with a fault of its own hears that."""
+    told = host.talk(host.qmtp, package(b"x: y\n\n", b"alice@example.org", b"x" * 1000, sender=b"y" * 1000))
+    assert [answer[-9:] for answer in told] == [b" (#5.1.7)", b" (#5.1.3)"]
+
+
+BROKEN = (
+    b"x",
+    b"01:",
+    b":",
+    b"0:,",
+    b"5:hello,",
+    b"999999999999:",
+    b"6:\nhello;",
+    package(b"x", b"alice@example.org")[:-1],
+    netstring.encode(b"\nx") + netstring.encode(SENDER) + b"3:abc,",
+    netstring.encode(b"\nx") + netstring.encode(SENDER) + b"9:3:abc,7:x,",
+    netstring.encode(b"\nx") + netstring.encode(SENDER) + b"99999999:",
+)
+
+
+def test_what_is_no_package_is_not_answered(host: Host) -> None:
+    """The connection is closed, nothing is queued, and the next client is served."""
+    for data in BROKEN:
+        assert host.talk(host.qmtp, data) == [], data
+        assert host.talk(host.qmqp, data) == [], data
+    assert host.appliance.log("received") == []
+    assert host.talk(host.qmtp, package(b"x", b"alice@example.org"))[0][:1] == b"K"
+
+
+def test_random_bytes_end_a_connection_and_nothing_else(host: Host) -> None:
+    """Good packages with a few bytes changed, cut or doubled: an answer or none, and the program lives."""
+    choose = random.Random(9)
+    good = package(b"Subject: x\n\nbody\n", b"alice@example.org", b"bob@example.org") * 2
+    for _ in range(300):
+        data = bytearray(good)
+        for _ in range(choose.randrange(1, 4)):
+            at = choose.randrange(len(data))
+            data[at : at + choose.randrange(3)] = choose.randbytes(choose.randrange(3))
+        for port in (host.qmtp, host.qmqp):
+            for answer in host.talk(port, bytes(data)):
+                assert answer[:1] in b"KZD"
+    assert len([line for line in host.appliance.log("started") if line["program"] == "qmtpd"]) == 1
+
+
+def test_qmqp_takes_and_relays_everything(host: Host) -> None:
+    """For hosts of ours: any recipient, none at all, but no address that can't be."""
+    assert host.talk(host.qmqp, request(b"Subject: q\n\nx\n", b"alice@example.org", b"x@other.example"))[0][:1] == b"K"
+    assert host.talk(host.qmqp, request(b"Subject: q\n\n"))[0][:1] == b"K"
+    (refusal,) = host.talk(host.qmqp, request(b"x", b"alice@example.org", b"x" * 1000))
+    assert refusal.endswith(b"(#5.1.3)")
+    wait_until(lambda: host.letters("alice"), 5, "the mail")
+    assert b"with QMQP; " in host.letters("alice")[0]
+
+
+def test_qmqp_is_for_nobody_who_was_not_named(appliance: Callable[..., Appliance]) -> None:
+    """Else it would be an open relay."""
+    host = Host(appliance, allow="192.0.2.0/24")
+    told: list[bytes] = []
+    with suppress(ConnectionError):  # reset or closed, as it comes
+        told = host.talk(host.qmqp, request(b"x", b"alice@example.org"))
+    assert told == []
+    assert host.appliance.log("received") == []
+    assert "allow" in str(host.appliance.log("refused")[0]["cause"])
+
+
+def test_a_message_that_loops_is_refused(host: Host) -> None:
+    """By its trace lines, as by SMTP."""
+    text = b"Received: by x\n" * 100 + b"\nbody\n"
+    for told in (
+        host.talk(host.qmtp, package(text, b"alice@example.org")),
+        host.talk(host.qmqp, request(text, b"a@b")),
+    ):
+        assert told[0].endswith(b"(#5.4.6)")
+
+
+def test_qmqp_source_is_served(host: Host, tmp_path: Path) -> None:
+    """Postfix's own QMQP client: two hundred messages, ten at a time."""
+    source = need("qmqp-source", "postfix")
+    command = [source, "-s", "10", "-m", "200", "-f", "a@b.example", "-t", "alice@example.org"]
+    subprocess.run([*command, f"inet:127.0.0.1:{host.qmqp}"], check=True, timeout=60, cwd=tmp_path)
+    wait_until(lambda: len(host.letters("alice")) == 200, 20, "all of them")
