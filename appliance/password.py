@@ -9,7 +9,6 @@ where a configuration is read: each log-in of anybody would cost it.
 """
 
 import ctypes
-import ctypes.util
 import functools
 import hmac
 import re
@@ -103,8 +102,7 @@ def _crypt(stored: str, given: bytes) -> bytes:
 
 @functools.cache
 def _libcrypt() -> ctypes.CDLL:
-    names = ("libcrypt.so.1", "libcrypt.so.2", ctypes.util.find_library("crypt") or "")
-    for name in filter(None, names):
+    for name in ("libcrypt.so.1", "libcrypt.so.2"):  # Debian's and Fedora's; a search would start a compiler
         try:
             library = ctypes.CDLL(name)
             library.crypt_rn.restype = ctypes.c_char_p

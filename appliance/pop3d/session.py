@@ -79,7 +79,7 @@ class Session:
             reply = before.answer(await self._line())
             if isinstance(reply, Login):
                 account = await self._check(reply, challenge)
-                if account is not None and (mailbox := await self._open(account)):
+                if account is not None and (mailbox := await self._open(account)) is not None:
                     return account, mailbox
                 continue
             await self._send(reply)

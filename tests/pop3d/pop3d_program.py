@@ -1,0 +1,192 @@
+"""A running pop3d: its own process, the generation of a real YAML, Maildirs that a test fills."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+from appliance.config import pipeline
+from appliance.config.activate import activate
+from appliance.state import State
+
+# the hash of "secret", cheap so that tests are quick
+HASH = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+YAML = """\
+version: 1
+hostname: mx.example.org
+listen:
+  smtp: {{}}
+  pop3: {{address: 127.0.0.1, port: {port}{pop3}}}
+domains:
+  example.org:
+    mailboxes:
+      alice: {{password: "{hash}"}}
+      bob: {{password: "{hash}"}}
+      carol: {{password: {{file: "{secrets}/carol", plain: true}}}}
+      dave: {{password: {{file: "{secrets}/dave"}}}}
+      erin: {{password: "{hash}", deliver: ["&alice@example.org"]}}
+    aliases: {{postmaster: [alice]}}
+{more}
+"""
+MAIN = "import sys, pathlib; from appliance.pop3d.main import main; from appliance.state import State; "
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+class Pop3d:
+    """The program as its own process; `log` has its lines."""
+
+    def __init__(self, root: Path, *, pop3: str = "", more: str = "") -> None:
+        self.state = State(root / "state")
+        self.secrets = root / "secrets"
+        self.secrets.mkdir(parents=True)
+        (self.secrets / "carol").write_text("tanstaaf\n")
+        (self.secrets / "dave").write_text(HASH + "\n")
+        self.port = free_port()
+        self.state.root.mkdir(mode=0o700)
+        self.configure(pop3=pop3, more=more)
+        self._output = root / "log"
+        self.start()
+
+    def configure(self, *, pop3: str = "", more: str = "", yaml: str = YAML) -> None:
+        """Compile a YAML and bring it into force."""
+        text = yaml.format(port=self.port, hash=HASH, secrets=self.secrets, pop3=pop3, more=more)
+        activate(pipeline.compile_files(pipeline.parse(text.encode(), "mail.yaml")), self.state)
+
+    def start(self) -> None:
+        with open(self._output, "wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", MAIN + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))", self.state.root],
+                stdout=output,
+            )
+        self.wait_for("started")
+
+    @property
+    def log(self) -> list[dict]:
+        return [json.loads(line) for line in self._output.read_text().splitlines()]
+
+    def wait_for(self, event: str, count: int = 1, seconds: float = 10.0) -> dict:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = [line for line in self.log if line["event"] == event]
+            if len(found) >= count:
+                return found[count - 1]
+            assert self.process.poll() is None or found, f"pop3d ended: {self._output.read_text()}"
+            time.sleep(0.01)
+        raise AssertionError(f"no {event} in {self._output.read_text()}")
+
+    def maildir(self, name: str = "alice") -> Path:
+        return self.state.mail / "example.org" / name / "Maildir"
+
+    def fill(self, *messages: bytes, name: str = "alice", **more) -> list[Path]:
+        """Files with names as `local` gives them, in this order."""
+        return fill(self.maildir(name), *messages, **more)
+
+    def connect(self) -> "Client":
+        return Client(self.port)
+
+    def session(self, name: str = "alice") -> "Client":
+        """A client that has logged in."""
+        client = self.connect()
+        client.log_in(name)
+        return client
+
+    def memory(self) -> int:
+        """Proportional bytes: what is shared with other processes counts a share."""
+        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return int(re.search(r"Pss:\s+(\d+)", text)[1]) * 1024
+
+    def peak(self) -> int:
+        """Resident bytes at most."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+
+def fill(maildir: Path, *messages: bytes, place: str = "new", first: int = 1_700_000_000) -> list[Path]:
+    """Messages in a Maildir, a second apart."""
+    for folder in ("tmp", "new", "cur"):
+        (maildir / folder).mkdir(parents=True, exist_ok=True)
+    there = sum(len(os.listdir(maildir / folder)) for folder in ("new", "cur"))
+    paths = []
+    for number, content in enumerate(messages, there):
+        suffix = ":2,S" if place == "cur" else ""
+        paths.append(maildir / place / f"{first + number}.M{number}P1Q{number}.host{suffix}")
+        paths[-1].write_bytes(content)
+    return paths
+
+
+class Client:
+    """A raw client: what is sent is exactly what is given."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._buffer = b""
+        self.greeting = self.line()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def line(self) -> bytes:
+        """The next line, without CRLF; b"" at the end of the connection."""
+        while b"\r\n" not in self._buffer:
+            data = self.socket.recv(1 << 20)
+            if not data:
+                assert not self._buffer
+                return b""
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
+
+    def say(self, command: bytes) -> bytes:
+        self.send(command + b"\r\n")
+        return self.line()
+
+    def lines(self, command: bytes) -> list[bytes]:
+        """The lines of an answer that ends in a dot, dots in front removed; the first one is +OK."""
+        answer = [self.say(command)]
+        assert answer[0][:3] == b"+OK", answer
+        while (line := self.line()) != b".":
+            answer.append(line.removeprefix(b"."))
+        return answer[1:]
+
+    def raw(self, command: bytes) -> bytes:
+        """All bytes of an answer that ends in a dot."""
+        self.send(command + b"\r\n")
+        data, self._buffer = self._buffer, b""
+        while not data.endswith(b"\r\n.\r\n"):
+            more = self.socket.recv(65536)
+            assert more, data
+            data += more
+        return data
+
+    def log_in(self, name: str = "alice", password: bytes = b"secret") -> bytes:
+        assert self.say(b"USER %b@example.org" % name.encode()) == b"+OK"
+        return self.say(b"PASS " + password)
+
+    def ended(self) -> bool:
+        """The server closes the connection, now or soon."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionError:
+            return True
