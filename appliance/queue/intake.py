@@ -1,6 +1,8 @@
 """The intake door: small messages as pipelined frames, a large one on a connection of its own."""
 
 import asyncio
+import socket
+import struct
 from functools import partial
 
 from appliance import envelope, intake, log
@@ -37,6 +39,7 @@ class Intake(Visitor):
 
     def entered(self) -> None:
         self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.write)
+        self._by = self.role if self.role != "inject" else _person(self.transport)
 
     def frames(self, frames: list[bytes]) -> None:
         self._service.refresh()  # who brings mail may follow a newer configuration already
@@ -63,7 +66,7 @@ class Intake(Visitor):
             self._service.refuse(self._outbox.add, LATER)
             return
         try:
-            self._service.accept(self.role, letter, frame[start:], self._outbox.add)
+            self._service.accept(self._by, letter, frame[start:], self._outbox.add)
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary, and no other request's fault (guarantee 9)
             log.trouble("queue: a request can't be taken, its sender is asked to try again", repr(error))
             self._service.refuse(self._outbox.add, LATER)
@@ -102,17 +105,17 @@ class Intake(Visitor):
         kept = False
         file = Arriving(number)
         try:
-            size = await self._write(file, service.received(number, self.role, now), chunks, ended=letter is not None)
+            size = await self._write(file, service.received(number, self._by, now), chunks, ended=letter is not None)
             if size is not None and letter is None:
                 last = await chunks.get()
                 if last is not None:  # else the connection is gone, and so is the message
                     letter = _whole(last)
                     number, ways = service.place(letter, now)  # a new id, for those of its deliveries follow it
-                    head = service.received(number, self.role, now)
+                    head = service.received(number, self._by, now)
                     await asyncio.get_running_loop().run_in_executor(bodies.pool, bodies.rename, file, head, number)
             if size is not None and letter is not None:
                 kept = True
-                service.accept_body(self.role, letter, number, ways, size, self._outbox.add)
+                service.accept_body(self._by, letter, number, ways, size, self._outbox.add)
         except envelope.EnvelopeError as error:
             self._end(b"D" + str(error).encode())
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
@@ -169,6 +172,13 @@ def _whole(data: bytes) -> envelope.Envelope:
     if end != len(data):
         raise envelope.EnvelopeError("something after the envelope of a large message")
     return letter
+
+
+def _person(transport: asyncio.Transport) -> str:
+    """Whose program it is at the other end, as the kernel says (unix(7), SO_PEERCRED)."""
+    credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    _, uid, _ = struct.unpack("iII", credentials)
+    return f"uid {uid}"
 
 
 class Resuming:

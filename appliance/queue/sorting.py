@@ -7,12 +7,11 @@ from appliance.route import Destination, Routes
 
 _KEEP = 10_000  # destinations remembered
 
-# who brought it, in the words of qmail's Received line (contracts section 6.3)
+# who brought it, in the words of qmail's Received line (contracts section 6.3); a person is `by uid N`
 ORIGIN = {
     "smtpd": b"from network",
     "qmtpd": b"from network",
     "local": b"by alias",
-    "inject": b"by uid",
     "bounce": b"for bounce",
 }
 
@@ -89,4 +88,8 @@ class Stamp:
         if second != self._second:
             self._second, self._date = second, mail_date(second)
         name = message_id.text(message).encode()
-        return b"Received: (paperpath %b invoked %b); %b\n" % (name, ORIGIN.get(role, b"by uid"), self._date)
+        return b"Received: (paperpath %b invoked %b); %b\n" % (
+            name,
+            ORIGIN.get(role) or b"by " + role.encode(),
+            self._date,
+        )
