@@ -5,9 +5,10 @@ from ipaddress import IPv4Network, ip_network
 
 from appliance import dotqmail
 from appliance.config.control_files import LATER
+from appliance.config.directory import line_lists
 from appliance.config.model import Configuration
 from appliance.config.passwords import maildir
-from appliance.config.problem import one_line
+from appliance.config.problem import one_line, spell
 from appliance.config.values import Network
 
 _SERVED = frozenset({"smtp", "pop3", "qmtp", "qmqp"})
@@ -24,9 +25,13 @@ def warnings(configuration: Configuration) -> list[str]:
     """Each `key: what to know`, in the file's order."""
     return [
         one_line(text)
-        for part in (_listeners, _passwords, _deliver, _relay, _routes, _tls, _control)
+        for part in (_contradicted, _listeners, _passwords, _deliver, _relay, _routes, _tls, _control)
         for text in part(configuration)
     ]
+
+
+def _contradicted(configuration: Configuration) -> Iterator[str]:
+    yield from configuration.contradicted
 
 
 def _listeners(configuration: Configuration) -> Iterator[str]:
@@ -60,12 +65,12 @@ def _passwords(configuration: Configuration) -> Iterator[str]:
 
 
 def _deliver(configuration: Configuration) -> Iterator[str]:
-    for domain in configuration.domains:
-        for box in domain.mailboxes:
-            path = f"domains.{domain.key}.mailboxes.{box.key}.deliver"
-            found = dotqmail.instructions("\n".join(box.deliver).encode())
+    for where, lines in line_lists(configuration):
+        if lines:  # an empty file stands for the default delivery
+            path = spell(where)
+            found = dotqmail.instructions("\n".join(lines).encode())
             if not found:
-                yield f"{path}: no line delivers; this mailbox throws its mail away"
+                yield f"{path}: no line delivers; this address throws its mail away"
             for instruction in found:
                 line = instruction.target.decode()
                 if instruction.action is dotqmail.Action.PROGRAM:

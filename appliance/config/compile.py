@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from appliance import dotqmail, users
-from appliance.config import passwords
+from appliance.config import passwords, raw
 from appliance.config.model import Configuration, Domain, Route
 
 USER = "paperpath:10025:0"  # nominal: everything runs as the uid the container was given
@@ -15,7 +15,8 @@ USER = "paperpath:10025:0"  # nominal: everything runs as the uid the container 
 
 def compile_files(configuration: Configuration) -> dict[str, bytes]:
     """Every file of the generation, by its path in it, in the paths' order."""
-    files = {f"control/{name}": data for name, data in _control(configuration).items()}
+    own = own_control(configuration)
+    files = {f"control/{name}": data for name, data in raw.over(own, configuration.control).items()}
     assign = _assign(configuration)
     files["users/assign"] = assign
     files["users/cdb"] = users.build(assign)
@@ -24,7 +25,8 @@ def compile_files(configuration: Configuration) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
-def _control(configuration: Configuration) -> dict[str, bytes]:
+def own_control(configuration: Configuration) -> dict[str, bytes]:
+    """The control files that keys stand for, without regard to raw ones."""
     names = sorted(domain.name for domain in configuration.domains)
     hosts = [] if configuration.hostname in names else [configuration.hostname]
     postmaster, _, postmaster_host = configuration.postmaster.rpartition("@")
@@ -47,9 +49,12 @@ def _control(configuration: Configuration) -> dict[str, bytes]:
         "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),
         "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
     }
-    files |= {f"{each.name}from": _lines(sorted(map(str, each.allow))) for each in configuration.listeners if each.name == "qmqp"}
+    files |= {
+        f"{each.name}from": _lines(sorted(map(str, each.allow)))
+        for each in configuration.listeners
+        if each.name == "qmqp"
+    }
     files |= {name: _lines([str(number)]) for name, number in configuration.numbers}
-    files |= {name: _lines(lines) for name, lines in configuration.control}
     return files
 
 
@@ -74,39 +79,51 @@ def _assign(configuration: Configuration) -> bytes:
         home = f"mail/{domain.name}"
         names = sorted(mailbox.name for mailbox in domain.mailboxes)
         lines += [f"={domain.name}-{name}:{USER}:{home}/{name}:::" for name in names]
-        if domain.aliases or domain.catch_all is not None:
+        extended = sorted(mailbox.name for mailbox in domain.mailboxes if mailbox.extensions)
+        lines += [f"+{domain.name}-{name}-:{USER}:{home}/{name}:-::" for name in extended]
+        if domain.aliases or domain.catch_all:
             lines.append(f"+{domain.name}-:{USER}:{home}:-::")
-    if configuration.hostname not in {domain.name for domain in configuration.domains}:
+    if own_postmaster(configuration):
         lines.append(f"=postmaster:{USER}:mail:-:postmaster:")
-    return _lines([*lines, "."])
+    return _lines(lines) + b"".join(line + b"\n" for line in (*configuration.users.assign, b"."))
+
+
+def own_postmaster(configuration: Configuration) -> bool:
+    """The host's postmaster is one that we make: the hostname is no domain, and no user of qmail's is it."""
+    if configuration.hostname in {domain.name for domain in configuration.domains}:
+        return False
+    keys = (line.partition(b":")[0].lower() for line in configuration.users.assign)
+    wanted = b"postmaster"
+    return not any(wanted.startswith(key[1:]) if key[:1] == b"+" else key[1:] == wanted for key in keys)
 
 
 def _dot_qmail(configuration: Configuration) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for domain in configuration.domains:
         files |= _domain(domain)
-    if configuration.hostname not in {domain.name for domain in configuration.domains}:
-        files["mail/.qmail-postmaster"] = _forward([configuration.postmaster])
+    if own_postmaster(configuration):
+        files["mail/.qmail-postmaster"] = _lines([f"&{configuration.postmaster}"])
+    for home, inner in configuration.users.homes:
+        files |= {f"{home}/{name}": _lines(lines) for name, lines in inner}
     return files
 
 
 def _domain(domain: Domain) -> dict[str, bytes]:
     home = f"mail/{domain.name}"
     files = {f"{home}/{mailbox.name}/.qmail": _lines(mailbox.deliver) for mailbox in domain.mailboxes}
+    for mailbox in domain.mailboxes:
+        for extension in mailbox.extensions:
+            files[f"{home}/{mailbox.name}/{alias_file(extension.name)}"] = _lines(extension.lines)
     for alias in domain.aliases:
-        files[f"{home}/{alias_file(alias.name)}"] = _forward(alias.targets)
-    if domain.catch_all is not None:
-        files[f"{home}/{alias_file('default')}"] = _forward([domain.catch_all])
+        files[f"{home}/{alias_file(alias.name)}"] = _lines(alias.lines)
+    if domain.catch_all:
+        files[f"{home}/{alias_file('default')}"] = _lines(domain.catch_all)
     return files
 
 
 def alias_file(name: str) -> str:
-    """The dot-qmail file of an alias."""
+    """The dot-qmail file of an alias, or of an extension."""
     return dotqmail.file_name(b"-", name.encode()).decode()
-
-
-def _forward(targets: Iterable[str]) -> bytes:
-    return _lines(f"&{target}" for target in targets)
 
 
 def _lines(lines: Iterable[str]) -> bytes:

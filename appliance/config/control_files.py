@@ -1,4 +1,4 @@
-"""Which control files `control:` may name, and which have a key of their own."""
+"""Which control files `control:` may name, and which of them are compiled from keys as well."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ KNOWN = {
     "percenthack": ControlFile(many=True, read=values.domain),
     "plusdomain": ControlFile(read=values.domain),
     "qmqpservers": ControlFile(many=True, read=values.ip_address),
+    "queuelifetime": ControlFile(read=control_lines.count),
     "rcpthosts": ControlFile(many=True, read=control_lines.listed),
     "resolvers": ControlFile(many=True, read=values.endpoint),  # ours: name servers instead of resolv.conf's
-    "queuelifetime": ControlFile(read=control_lines.count),
     "smtpgreeting": ControlFile(),
     "smtproutes": ControlFile(many=True, read=control_lines.route),
     "timeoutconnect": ControlFile(read=control_lines.count),

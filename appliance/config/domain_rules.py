@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from appliance import dotqmail
-from appliance.config.directory import Directory, Entry, forward
+from appliance.config.compile import compile_files
+from appliance.config.directory import Directory, Entry, forward, line_lists
 from appliance.config.model import Alias, Configuration, Domain
 from appliance.config.problem import Finding, Path, nearest
 from appliance.config.sound import Unsound
+from appliance.config.tables import Tables
 
 _HINTS = 20  # the nearest of 20,000 names takes a while to find; who has more mistakes than this has another problem
 
@@ -31,8 +33,8 @@ def unique(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
 
 
 def _as_deliver(alias: Alias, domain: Domain) -> list[str]:
-    own = f"{alias.name}@{domain.name}"
-    return ["./Maildir/", *(f"&{target}" for target in alias.targets if target != own)]
+    own = f"&{alias.name}@{domain.name}"
+    return ["./Maildir/", *(line for line in alias.lines if line != own)]
 
 
 def _twice(named: Iterable[tuple[Path, str]], what: str) -> Iterator[Finding]:
@@ -62,7 +64,7 @@ def postmasters(configuration: Configuration, unsound: Unsound) -> Iterator[Find
     """RFC 5321 section 4.5.1: every domain takes mail for its postmaster."""
     for domain in configuration.domains:
         names = {box.name for box in domain.mailboxes} | {alias.name for alias in domain.aliases}
-        if "postmaster" in names or domain.catch_all is not None or domain.key in unsound.domains:
+        if "postmaster" in names or domain.catch_all or domain.key in unsound.domains:
             continue
         who = domain.mailboxes[0].name if domain.mailboxes else "you@another.example"
         where, line = "this domain", f"aliases: {{postmaster: [{who}]}}"
@@ -79,29 +81,28 @@ def targets(configuration: Configuration, unsound: Unsound) -> Iterator[Finding]
     broken = {domain.name for domain in configuration.domains if domain.key in unsound.domains}
     broken |= {key.lower() for key in unsound.domains}
     hints = _HINTS
+    tables: Tables | None = None
     for path, address in _leads(configuration):
         host = address.rpartition("@")[2]
         if host in broken or not directory.ours(address):
             continue
         entry = directory.find(address)
+        if entry is None and configuration.users.assign:  # a user in qmail's own form
+            tables = tables or Tables(compile_files(configuration))
+            if not tables.way(address).nobody:
+                continue
         if entry is None or entry.catch_all:
             yield Finding(path, _nobody(address, directory.names(host) if hints > 0 else []))
             hints -= 1
 
 
 def _leads(configuration: Configuration) -> Iterator[tuple[Path, str]]:
-    for domain in configuration.domains:
-        top: Path = ("domains", domain.key)
-        for box in domain.mailboxes:
-            for number, line in enumerate(box.deliver):
-                if address := forward(line):
-                    yield (*top, "mailboxes", box.key, "deliver", number), address
-        for alias in domain.aliases:
-            for number, address in enumerate(alias.targets):
-                yield (*top, "aliases", alias.key, number), address
-        if domain.catch_all is not None:
-            yield (*top, "catch_all"), domain.catch_all
-    first = configuration.domains[0].name if configuration.domains else ""
+    listed: dict[Path, bool] = {("domains", domain.key, "catch_all"): domain.listed for domain in configuration.domains}
+    for path, lines in line_lists(configuration):
+        for number, line in enumerate(lines):
+            if address := forward(line):
+                yield (*path, number) if listed.get(path, True) else path, address
+    first = configuration.domains[0].name if configuration.domains else configuration.hostname
     if configuration.postmaster != f"postmaster@{first}":
         yield ("postmaster",), configuration.postmaster
 
@@ -117,23 +118,23 @@ def repeated(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
     """An alias leads to each target once."""
     for domain in configuration.domains:
         for alias in domain.aliases:
-            for number, target in enumerate(alias.targets):
-                if target in alias.targets[:number]:
+            for number, line in enumerate(alias.lines):
+                if line[:1] == "&" and line in alias.lines[:number]:
                     path = ("domains", domain.key, "aliases", alias.key, number)
-                    yield Finding(path, f"found {target} a second time; it would get every message twice")
+                    yield Finding(path, f"found {line[1:]} a second time; it would get every message twice")
 
 
 def delivery(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
-    """A mailbox's lines fit together."""
-    for domain in configuration.domains:
-        for box in domain.mailboxes:
-            try:
-                dotqmail.instructions("\n".join(box.deliver).encode())
-            except dotqmail.DotQmailError:  # each line by itself is valid
+    """The lines of a dot-qmail file fit together."""
+    for path, lines in line_lists(configuration):
+        try:
+            dotqmail.instructions("\n".join(lines).encode())
+        except dotqmail.DotQmailError:  # each line by itself is valid
+            if lines:  # an empty file is one
                 text = (
                     "found +list, which allows only forwards from there on, before another line; remove one of the two"
                 )
-                yield Finding(("domains", domain.key, "mailboxes", box.key, "deliver"), text)
+                yield Finding(path, text)
 
 
 def loops(configuration: Configuration, _: Unsound) -> Iterator[Finding]:

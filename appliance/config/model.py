@@ -19,6 +19,15 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """A mailbox's address with a tail of its own; `lines` are those of its dot-qmail file."""
+
+    name: str
+    key: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     """A mailbox; `key` is its name as the YAML spells it."""
 
@@ -28,26 +37,45 @@ class Mailbox:
     password: str | None
     password_file: str | None
     password_plain: bool = False
+    extensions: tuple[Extension, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name that leads to others; targets are full addresses."""
+    """A name that leads to others; `lines` are those of its dot-qmail file, forwards to full addresses mostly."""
 
     name: str
     key: str
-    targets: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain of ours; the catch-all is a full address."""
+    """A domain of ours; the catch-all's lines are as an alias's, none if there is none.
+
+    listed: the YAML has the catch-all as a list
+    """
 
     name: str
     key: str
     mailboxes: tuple[Mailbox, ...]
     aliases: tuple[Alias, ...]
-    catch_all: str | None
+    catch_all: tuple[str, ...]
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Users in qmail's own form.
+
+    file    the file that assign comes from, relative to the YAML
+    assign  lines of users/assign without the dot at the end
+    homes   dot-qmail files by home: name, lines
+    """
+
+    file: str | None
+    assign: tuple[bytes, ...]
+    homes: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +102,9 @@ class Configuration:
     public       addresses of ours that no interface has
     numbers      control files that hold one number: name, value
     processes    how many of each program
+    users        of a qmail host, in qmail's own form
     control      raw control files: name, lines
+    contradicted warnings about raw control files that win over keys
     """
 
     hostname: str
@@ -90,13 +120,22 @@ class Configuration:
     processes: tuple[tuple[str, int], ...]
     hardening_required: bool
     certificate: str | None
+    users: Users
     control: tuple[tuple[str, tuple[str, ...]], ...]
+    contradicted: tuple[str, ...] = ()
 
 
 def build(tree: dict[str, Any]) -> Configuration:
     """The configuration of a tree that the schema has passed and filled."""
     domains = tuple(_domain(key, value) for key, value in tree["domains"].items())
-    first = domains[0].name if domains else "unknown.invalid"  # without domains it never comes into force
+    # with neither domains nor users it never comes into force
+    first = (
+        domains[0].name
+        if domains
+        else values.hostname(tree["hostname"])
+        if tree["users"]["assign"]
+        else "unknown.invalid"
+    )
     tls = tree["tls"]
     return Configuration(
         hostname=values.hostname(tree["hostname"]),
@@ -112,6 +151,7 @@ def build(tree: dict[str, Any]) -> Configuration:
         processes=tuple(tree["processes"].items()),
         hardening_required=tree["hardening"]["required"],
         certificate=tls["certificate"] if tls else None,
+        users=_users(tree["users"]),
         control=tuple((name, _lines(value)) for name, value in tree["control"].items()),
     )
 
@@ -140,15 +180,26 @@ def _listener(name: str, value: dict[str, Any]) -> Listener:
 
 def _domain(key: str, value: dict[str, Any]) -> Domain:
     name = values.mail_domain(key)
+    catch_all = value["catch_all"]
+    listed = isinstance(catch_all, list)
     return Domain(
         name,
         key,
         tuple(_mailbox(each, inner) for each, inner in value["mailboxes"].items()),
         tuple(
-            Alias(values.local_name(each), each, tuple(_full(target, name) for target in targets))
+            Alias(values.local_name(each), each, _alias_lines(targets, name))
             for each, targets in value["aliases"].items()
         ),
-        _full(value["catch_all"], name) if value["catch_all"] is not None else None,
+        _alias_lines(catch_all if listed else [] if catch_all is None else [catch_all], name),
+        listed,
+    )
+
+
+def _alias_lines(targets: list[str], domain: str) -> tuple[str, ...]:
+    found = ((each, values.alias_line(each)) for each in targets)
+    # a name of this domain, an address, or a dot-qmail line as it is
+    return tuple(
+        each if values.is_line(each) else f"&{name}" if "@" in name else f"&{name}@{domain}" for each, name in found
     )
 
 
@@ -161,6 +212,7 @@ def _mailbox(key: str, value: dict[str, Any]) -> Mailbox:
         password if isinstance(password, str) else None,
         password["file"] if isinstance(password, dict) else None,
         password["plain"] if isinstance(password, dict) else False,
+        tuple(Extension(values.local_name(each), each, tuple(lines)) for each, lines in value["extensions"].items()),
     )
 
 
@@ -174,9 +226,17 @@ def _route(value: dict[str, Any]) -> Route:
     )
 
 
-def _full(target: str, domain: str) -> str:
-    found = values.target(target)
-    return found if "@" in found else f"{found}@{domain}"
+def _users(value: dict[str, Any]) -> Users:
+    assign = value["assign"]
+    lines = assign if isinstance(assign, list) else []
+    return Users(
+        assign if isinstance(assign, str) else None,
+        tuple(line.encode() for line in lines if line != "."),
+        tuple(
+            (home, tuple((name, tuple(lines)) for name, lines in files.items()))
+            for home, files in value["homes"].items()
+        ),
+    )
 
 
 def _networks(texts: list[str]) -> tuple[Network, ...]:

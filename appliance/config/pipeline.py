@@ -3,11 +3,13 @@
 load ─▶ schema ─▶ model ─▶ rules; then compile and activate.
 """
 
+import dataclasses
 from pathlib import Path
 
-from appliance.config import model, rules, schema, sound
+from appliance.config import included, model, rules, schema, sound
 from appliance.config.caution import warnings
 from appliance.config.compile import compile_files
+from appliance.config.contradiction import contradictions
 from appliance.config.gateway import gateway_warning
 from appliance.config.generation import generation_name
 from appliance.config.load import load
@@ -34,16 +36,23 @@ def read(path: Path) -> Configuration:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError([Problem(str(path), 0, 0, "", f"can't be read: {reason}")]) from error
-    return parse(data, str(path))
+    return parse(data, str(path), path.parent)
 
 
-def parse(data: bytes, file: str) -> Configuration:
-    """The configuration in the bytes of a file of that name. Raises ConfigError with every mistake."""
+def parse(data: bytes, file: str, folder: Path | None = None) -> Configuration:
+    """The configuration in the bytes of a file of that name. Raises ConfigError with every mistake.
+
+    folder: where the files lie that it includes; None: nowhere.
+    """
     document = load(data, file)
     found = schema.broken(document.tree)
     tree, unsound = sound.part(document.tree, found)
-    configuration = model.build(schema.fill(tree))
+    configuration, wrong = included.users(model.build(schema.fill(tree)), folder)
+    if wrong:
+        found += wrong
+        unsound = dataclasses.replace(unsound, sections=unsound.sections | {"users"})
     found += rules.broken(configuration, unsound)
     if found:
         raise ConfigError(map(document.problem, found))
-    return configuration
+    told = contradictions(configuration, document.values.__contains__)
+    return dataclasses.replace(configuration, contradicted=tuple(str(document.problem(each)) for each in told))

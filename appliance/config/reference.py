@@ -26,9 +26,18 @@ _UNITS = {
     "host-name": "host name",
     "file-path": "absolute path",
     "delivery-line": "dot-qmail line",
-    "alias-target": "name or mail address",
+    "alias-line": "name, mail address or dot-qmail line",
+    "relative-path": "relative path",
 }
-_NAMES = {"domains": "<domain>", "mailboxes": "<mailbox>", "aliases": "<alias>", "control": "<file>"}
+_NAMES = {
+    "domains": "<domain>",
+    "mailboxes": "<mailbox>",
+    "extensions": "<extension>",
+    "aliases": "<alias>",
+    "homes": "<home>",
+    "<home>": "<file>",
+    "control": "<file>",
+}
 _WORDS = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list", "object": "keys"}
 
 

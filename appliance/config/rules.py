@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from appliance.config import domain_rules, host_rules
+from appliance.config import domain_rules, host_rules, user_rules
 from appliance.config.model import Configuration
 from appliance.config.problem import Finding
 from appliance.config.sound import Unsound
@@ -14,10 +14,13 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (domain_rules.unique, frozenset({"domains"})),
     (domain_rules.apart, frozenset({"domains"})),
     (domain_rules.postmasters, frozenset({"domains"})),
-    (domain_rules.targets, frozenset({"domains", "postmaster"})),
+    (domain_rules.targets, frozenset({"domains", "postmaster", "users"})),
     (domain_rules.repeated, frozenset({"domains"})),
     (domain_rules.delivery, frozenset({"domains"})),
     (domain_rules.loops, frozenset({"domains"})),
+    (user_rules.empty, frozenset({"domains", "users"})),
+    (user_rules.twice, frozenset({"domains", "users"})),
+    (user_rules.reached, frozenset({"domains", "users"})),
     (host_rules.listeners, frozenset({"listen"})),
     (host_rules.open_relay, frozenset({"relay", "listen"})),
     (host_rules.newlines, frozenset({"smtp"})),

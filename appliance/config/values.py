@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import dotqmail, password
+from appliance.config import homes
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -116,6 +117,16 @@ def address(text: str) -> str:
 def target(text: str) -> str:
     """Where an alias leads: a name in its own domain, or a mail address."""
     return address(text) if "@" in text else local_name(text)
+
+
+def alias_line(text: str) -> str:
+    """Where an alias leads, or a dot-qmail line."""
+    return delivery_line(text) if is_line(text) else target(text)
+
+
+def is_line(text: str) -> bool:
+    """A dot-qmail line where a name could stand, too."""
+    return text.startswith(("|", ".", "&", "#")) or text == "+list"
 
 
 def ip_address(text: str) -> str:
@@ -254,7 +265,10 @@ FORMATS: dict[str, Callable[[str], Any]] = {
     "mail-domain": mail_domain,
     "local-name": local_name,
     "mail-address": address,
-    "alias-target": target,
+    "alias-line": alias_line,
+    "relative-path": homes.relative_path,
+    "home": homes.home,
+    "dot-qmail-name": homes.dot_qmail_name,
     "ip-address": ip_address,
     "network": network,
     "file-path": file_path,
