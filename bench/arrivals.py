@@ -3,6 +3,7 @@
 import ctypes
 import os
 import select
+import socket
 import struct
 import subprocess
 import time
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 _IN_CREATE, _IN_MOVED_TO, _IN_Q_OVERFLOW = 0x100, 0x80, 0x4000
+_PATIENCE = 5.0  # seconds for smtp-sink to start
 _EVENT = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -79,6 +81,21 @@ class Sink:
         with open(self._counter, "wb") as output, open(folder / "sink.log", "wb") as log:
             command = ["smtp-sink", "-c", *user, *options, f"127.0.0.1:{port}", "1024"]
             self._process = subprocess.Popen(command, stdout=output, stderr=log)
+        self._wait_until_it_listens(port)
+
+    def _wait_until_it_listens(self, port: int) -> None:
+        """Mail that comes a moment too early is refused twice in a row, and put off for minutes."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE).close()
+                return
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    self._process.kill()
+                    self._process.wait()
+                    raise
+            time.sleep(0.002)
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ _NONE, _LATER, _REFUSED, _SILENT = "nothing waits", "due later", "all due, host 
 _AS_FAST, _START, _MORE_MIB = 0.9, 5.0, 100
 _LIST_MIB = 20  # the queue may grow by so much during a list, whatever its length: SQLite's page cache is 16 MiB
 _WAYS = ("maildir", "relay")
+_ROUNDS, _ROUNDS_BETWEEN = 4, 2  # of the cases that a goal is about, and of those that are only points of the curve
 
 
 def missing() -> str | None:
@@ -35,14 +36,17 @@ def measure(bench: Bench) -> Raw:
     """Rounds of starts, each case in turn; the list in the last one."""
     waiting = 20_000 if bench.quick else 1_000_000 if bench.long else 200_000
     between = () if bench.quick else (10_000, 100_000)
-    rounds = 1 if bench.quick else 5 if bench.long else 2
+    rounds = 1 if bench.quick else 5 if bench.long else _ROUNDS
     raw: Raw = {"waiting": waiting, "runs": [], "starts": [], "list": None}
     with socket.create_server(("127.0.0.1", 0), backlog=5) as silent:  # the kernel accepts, nobody speaks
         cases = _prepared(bench, waiting, between, silent.getsockname()[1])
         for number in range(rounds):
-            for (case, count), prepared in cases.items():
+            order = list(reversed(cases)) if number % 2 else list(cases)  # if the machine grows slower, for all
+            for case, count in order:
+                if count in between and number >= _ROUNDS_BETWEEN:
+                    continue
                 listing = number == rounds - 1 and (case, count) == (_LATER, waiting)
-                _round(bench, raw, case, count, prepared, listing=listing)
+                _round(bench, raw, case, count, cases[case, count], listing=listing)
     return raw
 
 
@@ -155,9 +159,10 @@ def _fast(what: str, parts: dict[str, float]) -> Goal:
 
 
 def _part(raw: Raw, case: str, when: str, way: str) -> float:
-    """The median rate beside a backlog as a part of that beside none at the same moment after the start."""
-    none = median(_figures(raw, _NONE, 0, when, way, "rate"))
-    return median(_figures(raw, case, raw["waiting"], when, way, "rate")) / none
+    """The rate beside a backlog as a part of that beside none at the same moment after the start: the median of the rounds."""
+    waiting = _figures(raw, case, raw["waiting"], when, way, "rate")
+    none = _figures(raw, _NONE, 0, when, way, "rate")
+    return median(a / b if b else 0.0 for a, b in zip(waiting, none, strict=True))
 
 
 def _beside(raw: Raw, way: str) -> float:
