@@ -172,13 +172,12 @@ def test_top_sends_the_header_and_some_lines(pop3d):
 def test_a_second_session_is_told_that_the_mailbox_is_in_use(pop3d):
     """RFC 1939 section 4 wants an exclusive lock, RFC 2449 the code; the lock goes with the session."""
     pop3d.fill(ONE)
-    with pop3d.session() as first:
-        with pop3d.connect() as second:
-            assert second.log_in()[:13] == b"-ERR [IN-USE]"
-            first.say(b"QUIT")
-            first.ended()
-            assert second.log_in()[:3] == b"+OK"
-            assert second.say(b"STAT")[:5] == b"+OK 1"
+    with pop3d.session() as first, pop3d.connect() as second:
+        assert second.log_in()[:13] == b"-ERR [IN-USE]"
+        first.say(b"QUIT")
+        first.ended()
+        assert second.log_in()[:3] == b"+OK"
+        assert second.say(b"STAT")[:5] == b"+OK 1"
 
 
 def test_a_message_that_vanishes_is_that_messages_error(pop3d):
