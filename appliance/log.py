@@ -259,6 +259,11 @@ def bounced(message: str, bounce: str, to: bytes) -> None:
     _emit("bounced", message=message, bounce=bounce, to=to)
 
 
+def notified(message: str, notice: str, to: bytes) -> None:
+    """queue: the sender was told, by the message `notice`, that `message` still waits."""
+    _emit("notified", message=message, notice=notice, to=to)
+
+
 def discarded(message: str, why: str) -> None:
     """queue: a failure that nobody can be told about (a triple bounce)."""
     _emit("discarded", message=message, why=why)

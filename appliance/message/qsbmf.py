@@ -1,10 +1,16 @@
 """Bounces in qmail's format (QSBMF, http://cr.yp.to/proto/qsbmf.txt): texts that programs can read.  Pure."""
 
+import re
+
 from appliance import address
+from appliance.message.notice import Notice
 
 TEXT_ROOM = 256 * 1024  # bytes of paragraphs with full texts; after that only the first two lines of each
-ROOM = 4 * 1024 * 1024  # bytes of paragraphs at all
+ROOM = 2 * 1024 * 1024  # bytes of paragraphs at all
+HEADER = 64 * 1024  # bytes of a header that goes back
+GAVE_UP = b"I'm not going to try again; this message has been in the queue too long.\n"
 _SHORT = 200
+_SECOND = re.compile(rb"(?<=\n)\n")  # a line end that follows one
 
 
 def paragraph(recipient: bytes, text: bytes) -> bytes:
@@ -12,77 +18,68 @@ def paragraph(recipient: bytes, text: bytes) -> bytes:
 
     No empty line may stand inside it, for that is where the next paragraph begins.
     """
-    body = text.strip(b"\n")
-    while b"\n\n" in body:
-        body = body.replace(b"\n\n", b"\n/")
+    body = _SECOND.sub(b"/", b"\n" + text.rstrip(b"\n"))[1:]
     return b"<" + address.one_line(recipient) + b">:\n" + body + (b"\n\n" if body else b"\n")
 
 
-def _paragraphs(failures: list[bytes]) -> bytes:
-    """All of them, shortened when they would fill the queue."""
+def apart(written: bytes) -> tuple[bytes, bytes]:
+    """A paragraph's recipient and text."""
+    head, _, text = written.partition(b">:\n")
+    return head[1:], text.rstrip(b"\n")
+
+
+def shortened(paragraphs: list[bytes]) -> list[bytes]:
+    """All of them, cut when they would fill the queue."""
     out: list[bytes] = []
     used = 0
-    for number, failure in enumerate(failures):
-        text = failure
+    for number, text in enumerate(paragraphs):
         if used + len(text) > TEXT_ROOM:
             lines = text.split(b"\n")  # the address, what happened, what the remote host said
-            text = b"\n".join(line[:_SHORT] for line in lines[:3]).rstrip(b"\n") + b"\n\n"
+            text = b"\n".join(line[:_SHORT] for line in lines[:3]).rstrip(b"\n") + b"\n\n"  # noqa: PLW2901  # the same, shorter
         if used + len(text) > ROOM:
-            out.append(
-                b"<>:\n%d more recipients failed; the log of this host names them.\n\n" % (len(failures) - number)
-            )
+            left = len(paragraphs) - number
+            out.append(b"<>:\n%d more recipients; the log of this host names them.\n\n" % left)
             break
         used += len(text)
         out.append(text)
-    return b"".join(out)
+    return out
 
 
-def bounce(
-    *,
-    date: bytes,
-    sender: bytes,
-    host: bytes,
-    recipient: bytes,
-    failures: list[bytes],
-    returned_to: bytes,
-    original: bytes,
-    whole: bool,
-) -> bytes:
-    """The content of a bounce.
-
-    sender       From address, such as MAILER-DAEMON@host
-    host         the host's name in the text
-    recipient    who is told: the sender of the message, or the postmaster for a double bounce
-    returned_to  the sender of the message that failed; empty if it was a bounce itself
-    original     its content, or (not whole) its header
-    """
-    if returned_to:
-        intro = (
-            b"Hi. This is the paperpath program at " + host + b".\n"
+def introduction(notice: Notice) -> bytes:
+    """The words before the paragraphs; programs know a bounce by how they begin."""
+    hello = b"Hi. This is the paperpath program at " + notice.host + b".\n"
+    if notice.returned_to:
+        return hello + (
             b"Your message could not be delivered to the addresses below.\n"
             b"The failure is permanent: no further attempt will be made.\n\n"
         )
-        what = b"a copy of the message" if whole else b"the header of the message"
-    else:
-        intro = (
-            b"Hi. This is the paperpath program at " + host + b".\n"
-            b"I had a bounce message to send, and it could not be delivered either.\n\n"
-        )
-        what = b"the original bounce" if whole else b"the header of the original bounce"
-    note = b"" if whole else b" (it is too large to be returned whole)"
+    return hello + b"I had a bounce message to send, and it could not be delivered either.\n\n"
+
+
+def bounce(notice: Notice) -> bytes:
+    """The content of a bounce."""
+    what = b"a copy of the message" if notice.returned_to else b"the original bounce"
+    if not notice.whole:
+        what = b"the header of the " + (b"message" if notice.returned_to else b"original bounce")
+        what += b" (it is too large to be returned whole)"
     return b"".join(
         (
-            b"Date: " + date + b"\n",
-            b"From: " + address.quote(sender) + b"\n",
-            b"To: " + address.one_line(address.quote(recipient)) + b"\n",
+            b"Date: " + notice.date + b"\n",
+            b"From: " + address.quote(notice.sender) + b"\n",
+            b"To: " + address.one_line(address.quote(notice.recipient)) + b"\n",
             b"Subject: failure notice\n\n",
-            intro,
-            _paragraphs(failures),
-            b"--- Below this line is " + what + note + b".\n\n",
-            b"Return-Path: <" + address.one_line(address.quote(returned_to)) + b">\n",
-            original,
+            introduction(notice),
+            *shortened(notice.paragraphs),
+            b"--- Below this line is " + what + b".\n\n",
+            return_path(notice),
+            notice.original,
         )
     )
+
+
+def return_path(notice: Notice) -> bytes:
+    """The line that comes before the original."""
+    return b"Return-Path: <" + address.one_line(address.quote(notice.returned_to)) + b">\n"
 
 
 def header(content: bytes) -> bytes:

@@ -9,8 +9,6 @@ from pathlib import Path
 from appliance import log, safeio
 from appliance.message import qsbmf
 
-HEADER = 64 * 1024  # bytes in which a header is looked for
-
 
 class Arriving:
     """A body file that is being written; its descriptor is open from the first write to the last."""
@@ -69,7 +67,7 @@ class Bodies:
         try:
             fd = self.open(message)
             try:
-                return qsbmf.header(os.pread(fd, HEADER, 0))
+                return qsbmf.header(os.pread(fd, qsbmf.HEADER, 0))
             finally:
                 os.close(fd)
         except OSError as error:

@@ -1,54 +1,89 @@
-"""Who is told of a failure: the sender; of a failed bounce the postmaster; of that one's failure nobody."""
+"""Who is told of a failure, when and how: the sender; of a failed bounce the postmaster; of that one's failure nobody."""
 
 from dataclasses import dataclass
 
+from appliance.address import is_verp
 from appliance.control import Generation
-from appliance.message import qsbmf
-from appliance.queue.schedule import mail_date
+from appliance.message import dsn, qsbmf
+from appliance.message.notice import Notice
+from appliance.queue.schedule import LIFETIME, mail_date
 
 DOUBLE = b"#@[]"  # the sender of a double bounce
+PATIENCE = 14400  # seconds after which a failure is reported, and a delay, unless control/bounces says otherwise
+RETURNED = 128 * 1024  # bytes of a message that goes back whole
 _VERP = b"-@[]"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounce:
-    """A bounce to be queued."""
+class About:
+    """The message that a notice is about: original is its content, or what there is of its header (not whole)."""
 
     sender: bytes
-    recipient: bytes
-    content: bytes
+    born: float
+    original: bytes
+    whole: bool
 
 
-def addressee(sender: bytes, generation: Generation) -> tuple[bytes, bytes] | None:
-    """Sender and recipient of the bounce for a message from `sender`; None if nobody can be told."""
-    if sender == DOUBLE:
-        return None
-    if not sender:
-        host = generation.line("doublebouncehost", generation.me)
-        return DOUBLE, generation.line("doublebounceto", b"postmaster") + b"@" + host
-    if sender.endswith(_VERP):  # list-@host-@[] stands for list-@host: the name of each recipient was in between
-        plain = sender[: -len(_VERP)]
-        if b"@" in plain:
-            return b"", plain
-    return b"", sender
+class Bounces:
+    """The rules of one generation.
 
+    report_after  seconds after which a failure is reported although others still wait; 0: at the message's end
+    delay_notice  seconds after which a sender is told that mail still waits; 0: never
+    """
 
-def compose(
-    sender: bytes, failures: list[bytes], original: bytes, whole: bool, generation: Generation, now: float
-) -> Bounce | None:
-    """The bounce of a message; None for the failure of a double bounce."""
-    ends = addressee(sender, generation)
-    if ends is None:
-        return None
-    host = generation.line("bouncehost", generation.me)
-    content = qsbmf.bounce(
-        date=mail_date(now),
-        sender=generation.line("bouncefrom", b"MAILER-DAEMON") + b"@" + host,
-        host=host,
-        recipient=ends[1],
-        failures=failures,
-        returned_to=sender,
-        original=original,
-        whole=whole,
-    )
-    return Bounce(*ends, content)
+    def __init__(self, generation: Generation) -> None:
+        found = generation.mapping("bounces")
+
+        def number(name: bytes, default: int) -> int:
+            value = found.get(name, b"")
+            return int(value) if value.isdigit() else default
+
+        self.report_after = number(b"reportafter", PATIENCE)
+        self.delay_notice = number(b"delaynotice", PATIENCE)
+        self._return_size = number(b"returnsize", RETURNED)
+        self._write = qsbmf.bounce if found.get(b"format") == b"qmail" else dsn.write
+        self._lifetime = generation.integer("queuelifetime", LIFETIME)
+        self._host = generation.line("bouncehost", generation.me)
+        self._from = generation.line("bouncefrom", b"MAILER-DAEMON") + b"@" + self._host
+        self._postmaster = (
+            generation.line("doublebounceto", b"postmaster")
+            + b"@"
+            + generation.line("doublebouncehost", generation.me)
+        )  # fmt: skip
+
+    def addressee(self, sender: bytes) -> tuple[bytes, bytes] | None:
+        """Sender and recipient of the bounce for a message from `sender`; None if nobody can be told."""
+        if sender == DOUBLE:
+            return None
+        if not sender:
+            return DOUBLE, self._postmaster
+        if is_verp(sender):  # list-@host-@[] stands for list-@host: the name of each recipient was in between
+            return b"", sender[: -len(_VERP)]
+        return b"", sender
+
+    def failure(self, name: str, about: About, paragraphs: list[bytes], now: float) -> bytes:
+        """The content of a bounce."""
+        return self._write(self._notice(name, about, paragraphs, now))
+
+    def delay(self, name: str, about: About, paragraphs: list[bytes], now: float) -> bytes:
+        """The content of a delay notice: never in qmail's format, which knows failures only."""
+        until = mail_date(about.born + self._lifetime)
+        return dsn.write(self._notice(name, about, paragraphs, now, until))
+
+    def _notice(self, name: str, about: About, paragraphs: list[bytes], now: float, until: bytes = b"") -> Notice:
+        ends = self.addressee(about.sender)
+        assert ends is not None  # asked before
+        whole = about.whole and not until and len(about.original) <= self._return_size
+        return Notice(
+            name=name,
+            date=mail_date(now),
+            sender=self._from,
+            host=self._host,
+            recipient=ends[1],
+            paragraphs=paragraphs,
+            returned_to=about.sender,
+            arrived=mail_date(about.born),
+            until=until,
+            original=about.original if whole else qsbmf.header(about.original)[: qsbmf.HEADER],
+            whole=whole,
+        )

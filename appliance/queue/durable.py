@@ -15,7 +15,18 @@ from appliance.queue.journal import SIZE, Journal
 from appliance.queue.pending import Pending
 from appliance.queue.record import Damaged, decode, encode
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import REMOTE, Change, DeliveryRow, Listed, Loaded, Page, Refused, Unavailable
+from appliance.queue.store import (
+    REMOTE,
+    Brought,
+    Change,
+    DeliveryRow,
+    Listed,
+    Loaded,
+    NoticeRow,
+    Page,
+    Refused,
+    Unavailable,
+)  # fmt: skip
 
 
 class DurableStore:
@@ -44,7 +55,8 @@ class DurableStore:
         self._cycle = self._database.cycle()
         try:
             for payload in self._journal.read(self._cycle):
-                self._pending.add(decode(payload))
+                for change in decode(payload):
+                    self._pending.add(change)
         except (OSError, Damaged) as error:
             raise Refused(f"the queue's journal can't be read: {error}") from error
         self._fold()
@@ -52,7 +64,7 @@ class DurableStore:
     def _fold(self, changes: Sequence[Change] = ()) -> None:
         """Write the sum of the journal, and changes after it, into the database, and begin a new cycle."""
         cycle = os.urandom(8)
-        self._database.commit([self._pending.sum(), *changes], cycle)
+        self._database.commit([*self._pending.sum(), *changes], cycle)
         self._cycle, self._pending, self._spoiled = cycle, Pending(), False
         self._journal.begin()
 
@@ -120,6 +132,15 @@ class DurableStore:
         if len(loaded) == len(wanted) and self._pending.leaves([found.message for found in loaded]):
             return loaded
         return self._whole().load(wanted)
+
+    def waiting(self, message: int) -> list[DeliveryRow]:
+        return sorted(self._pending.over(self._database.waiting(message), lambda d: d.message == message))
+
+    def notices(self, limit: int) -> list[NoticeRow]:
+        return self._pending.notices(self._database.notices(limit + self._pending.noticed), limit)
+
+    def bring_forward(self, after: int, due: float, limit: int) -> Brought:
+        return self._whole().bring_forward(after, due, limit)
 
     def listing(self, after: int, limit: int) -> list[Listed]:
         return self._whole().listing(after, limit)

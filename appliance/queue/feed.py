@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from appliance import log
-from appliance.queue.leases import NEAR, Channel, Held, Message
+from appliance.queue.leases import NEAR, Channel, Held, Message, message_of
 from appliance.queue.pace import SIP, Pace
 from appliance.queue.store import LAST, REMOTE, DeliveryRow, Loaded, Page, Store, recipients
 
@@ -236,7 +236,7 @@ class Feed:
             self._failed(error)
             return
         self._read()
-        fresh = {row.id: Message(row.id, row.sender, row.size, row.content, left, f) for row, left, f in loaded}
+        fresh = {found.message.id: message_of(found) for found in loaded}
         for row in rows:
             if row.id in self._channel.held:
                 continue

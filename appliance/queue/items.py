@@ -7,9 +7,10 @@ from appliance import log, message_id
 from appliance.envelope import Envelope
 from appliance.message import qsbmf
 from appliance.queue.leases import Channel, Held, Message
+from appliance.queue.notices import Letter
 from appliance.queue.outcome import Outcome
 from appliance.queue.schedule import timestamp
-from appliance.queue.store import Change
+from appliance.queue.store import NEVER, Change, NoticeRow
 from appliance.route import Routes
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Reporting:
         self._service, self._channel, self._delivery, self._outcome = service, channel, delivery, outcome
         self.change: Change | None = change
         self._ended = 0.0
-        self._bounce: tuple[Message, Change, bytes] | None = None
+        self._bounce: Letter | None = None
 
     def settle(self, due: float, routes: Routes) -> None:
         """Write down what was done, what failed, and when the rest is tried again."""
@@ -117,18 +118,25 @@ class Reporting:
         else:
             change.done = (delivery.id,)
 
+    def wait(self, now: float) -> None:
+        """Others are left to try: what has failed is reported in time all the same (guarantee 5)."""
+        message = self._delivery.message
+        if message.failures and self.change is not None:
+            self.change.notices = self._service.notices.promise(message, now)
+
     def finish(self, now: float) -> None:
         """Nobody is left to try: the message ends, with its bounce if there are failures (guarantee 5)."""
         message, change = self._delivery.message, self.change
         assert change is not None
         self._ended = now
         change.finished = (message.id,)
+        if message.notice is not None:
+            change.notices = (NoticeRow(message.id, NEVER, delayed=False),)
         if message.failures:
             change.forgotten = change.finished
-            self._bounce = self._service.bounce(message, now)
+            self._bounce = self._service.notices.bounce(message, now)
             if self._bounce is not None:
-                new = self._bounce[1]
-                change.messages, change.deliveries, change.last = new.messages, new.deliveries, new.last
+                self._bounce.add_to(change)
 
     def done(self, error: Exception | None) -> None:
         service, delivery, change = self._service, self._delivery, self.change
@@ -144,6 +152,7 @@ class Reporting:
             self._log(self._outcome)
         if change.updates:
             service.feeds[self._channel.number].expect(delivery.due)
+            service.notices.put_off(message)
         if change.finished:
             service.count -= 1
             name = message.name
@@ -167,8 +176,5 @@ class Reporting:
         if self._bounce is None:
             log.discarded(name, "a double bounce failed: there is nobody left to tell")
             return
-        message, change, recipient = self._bounce
-        log.bounced(name, message.name, recipient)
-        if change.messages:
-            self._service.unwritten -= message.size
-            self._service.accepted(message, change.deliveries)
+        log.bounced(name, self._bounce.message.name, self._bounce.recipient)
+        self._bounce.sent(self._service)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 
 from appliance import lease, message_id
-from appliance.queue.store import LOCAL, DeliveryRow, records
+from appliance.queue.store import LOCAL, DeliveryRow, Loaded, NoticeRow, records
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
@@ -28,10 +28,17 @@ RETURNS = 3  # times a delivery may come back from workers that died before it h
 class Message:
     """What the deliveries of one message in memory share."""
 
-    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "name", "sender", "size")
+    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "name", "notice", "sender", "size")
 
     def __init__(
-        self, id_: int, sender: bytes, size: int, content: bytes | None, left: int, failures: list[bytes]
+        self,
+        id_: int,
+        sender: bytes,
+        size: int,
+        content: bytes | None,
+        left: int,
+        failures: list[bytes],
+        notice: NoticeRow | None = None,
     ) -> None:
         self.id = id_
         self.name = message_id.text(id_)
@@ -39,8 +46,15 @@ class Message:
         self.size = size
         self.content = content
         self.left = left  # deliveries not finished, in memory or on disk
-        self.failures = failures  # paragraphs for the bounce
-        self.held = 0  # deliveries in memory
+        self.failures = failures  # paragraphs for the next bounce
+        self.notice = notice
+        self.held = 0  # deliveries in memory, and notices under way
+
+
+def message_of(loaded: Loaded) -> Message:
+    """A message that was read back."""
+    row = loaded.message
+    return Message(row.id, row.sender, row.size, row.content, loaded.left, loaded.failures, loaded.notice)
 
 
 class Held:

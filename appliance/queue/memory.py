@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from appliance.queue.store import LAST, REMOTE, Change, DeliveryRow, Listed, Loaded, MessageRow, Page
+from appliance.queue.store import (
+    LAST,
+    NEVER,
+    REMOTE,
+    Brought,
+    Change,
+    DeliveryRow,
+    Listed,
+    Loaded,
+    MessageRow,
+    NoticeRow,
+    Page,
+)  # fmt: skip
 
 
 class MemoryStore:
@@ -12,6 +24,7 @@ class MemoryStore:
         self._messages: dict[int, MessageRow] = {}
         self._deliveries: dict[int, DeliveryRow] = {}
         self._failures: list[tuple[int, bytes]] = []
+        self._notices: dict[int, NoticeRow] = {}
         self._last = 0
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -34,6 +47,7 @@ class MemoryStore:
                     )
             failures += change.failures
             failures = [f for f in failures if f[0] not in change.forgotten]
+            self._notices |= {row.message: row for row in change.notices}
         for change in changes:
             for number in change.done:
                 deliveries.pop(number, None)
@@ -66,8 +80,23 @@ class MemoryStore:
 
     def load(self, messages: Iterable[int]) -> list[Loaded]:
         return [
-            Loaded(self._messages[m], len(self._of(m)), self._failures_of(m)) for m in messages if m in self._messages
+            Loaded(self._messages[m], len(self._of(m)), self._failures_of(m), self._notices.get(m) or None)
+            for m in messages
+            if m in self._messages
         ]
+
+    def waiting(self, message: int) -> list[DeliveryRow]:
+        return self._of(message)
+
+    def notices(self, limit: int) -> list[NoticeRow]:
+        waiting = (row for row in self._notices.values() if row.due < NEVER)
+        return sorted(waiting, key=lambda row: (row.due, row.message))[:limit]
+
+    def bring_forward(self, after: int, due: float, limit: int) -> Brought:
+        ids = sorted(number for number in self._deliveries if number > after)[:limit]
+        later = [number for number in ids if self._deliveries[number].due > due]
+        self._deliveries |= {number: self._deliveries[number]._replace(due=due) for number in later}
+        return Brought(ids[-1] if len(ids) == limit else 0, len(later))
 
     def _of(self, message: int) -> list[DeliveryRow]:
         return sorted(d for d in self._deliveries.values() if d.message == message)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from appliance.errors import Result
 from appliance.lease import Report
+from appliance.message.qsbmf import GAVE_UP
 
 NO_REPORT = Report(Result.TEMPORARY, b"The delivery program gave no result for this recipient.")
-GAVE_UP = b"I'm not going to try again; this message has been in the queue too long.\n"
 
 
 class Outcome:

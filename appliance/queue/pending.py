@@ -6,7 +6,7 @@ A message that comes and goes in the meantime cancels out: nothing of it is left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
-from appliance.queue.store import Change, DeliveryRow, MessageRow
+from appliance.queue.store import NEVER, Change, DeliveryRow, MessageRow, NoticeRow
 
 
 class Pending:
@@ -18,6 +18,7 @@ class Pending:
         self._updates: dict[int, DeliveryRow] = {}  # the database's rows, as the failures and numbers below
         self._failures: list[tuple[int, bytes]] = []
         self._forgotten: list[int] = []
+        self._notices: dict[int, NoticeRow] = {}
         self._done: list[int] = []
         self._finished: list[int] = []
         self.last = 0
@@ -46,6 +47,11 @@ class Pending:
             self._failures = [failure for failure in self._failures if failure[0] != number]
             if number not in messages:
                 self._forgotten.append(number)
+        for notice in change.notices:
+            if notice or notice.message not in messages:
+                self._notices[notice.message] = notice
+            else:
+                self._notices.pop(notice.message, None)
         for number in change.done:
             if deliveries.pop(number, None) is None:
                 self._updates.pop(number, None)
@@ -59,7 +65,7 @@ class Pending:
         """Whether the database would change, but for the highest id."""
         return bool(
             self._messages or self._deliveries or self._updates or self._failures
-            or self._forgotten or self._done or self._finished
+            or self._forgotten or self._notices or self._done or self._finished
         )  # fmt: skip
 
     @property
@@ -68,9 +74,9 @@ class Pending:
         return len(self._done) + len(self._updates)
 
     def leaves(self, messages: Sequence[MessageRow]) -> bool:
-        """Whether of these, as the database has them, none ends or gets a failure, and no delivery of theirs ends."""
+        """Whether of these, as the database has them, none ends, gets a failure or a notice, and no delivery of theirs ends."""
         done = set(self._done)
-        changed = {*self._finished, *self._forgotten, *(number for number, _ in self._failures)}
+        changed = {*self._finished, *self._forgotten, *self._notices, *(number for number, _ in self._failures)}
         return all(
             row.id not in changed and done.isdisjoint(range(row.id + 1, row.id + 1 + row.deliveries))
             for row in messages
@@ -82,10 +88,22 @@ class Pending:
         own = filter(wanted, chain(self._deliveries.values(), self._updates.values()))
         return sorted([*(row for row in rows if row.id not in touched), *own], key=lambda row: (row.due, row.id))
 
-    def sum(self) -> Change:
-        """One change that does to the database what all of them would have done."""
+    def notices(self, rows: Sequence[NoticeRow], limit: int) -> list[NoticeRow]:
+        """The first of the database's, as these changes leave them, and of the changes' own; `rows` has as many more as they touch."""
+        waiting = (row for row in ({row.message: row for row in rows} | self._notices).values() if row.due < NEVER)
+        return sorted(waiting, key=lambda row: (row.due, row.message))[:limit]
+
+    @property
+    def noticed(self) -> int:
+        """How many of the database's notices change, at most."""
+        return len(self._notices)
+
+    def sum(self) -> list[Change]:
+        """Changes that do to the database what all of them would have done."""
+        before = Change()
+        before.forgotten = self._forgotten  # failures that came later stay
         messages, deliveries = list(self._messages.values()), list(self._deliveries.values())
         change = Change(messages, deliveries, self._done, self._finished, self.last)
         change.updates = list(self._updates.values())
-        change.failures, change.forgotten = self._failures, self._forgotten
-        return change
+        change.failures, change.notices = self._failures, list(self._notices.values())
+        return [before, change]

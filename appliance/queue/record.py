@@ -8,17 +8,24 @@ Rows follow each other, each a letter, its numbers (little endian) and its texts
     F  message, length; a paragraph for its bounce
     G  message whose paragraphs are in a bounce now        X  delivery that is done
     Y  message that is finished                            L  the highest id given out
+    N  message, when its failures must be reported, whether its sender was told that it waits
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from struct import Struct, error
+from typing import Any
 
-from appliance.queue.store import Change, DeliveryRow, MessageRow
+from appliance.queue.store import Change, DeliveryRow, MessageRow, NoticeRow
 
 _MESSAGE = Struct("<cqqiii")
 _DELIVERY = Struct("<cqqdibiii")
 _FAILURE = Struct("<cqi")
+_NOTICE = Struct("<cqd?")
 _NUMBER = Struct("<cq")
+_LETTERS = {b"M": _MESSAGE, b"D": _DELIVERY, b"U": _DELIVERY, b"F": _FAILURE, b"N": _NOTICE} | dict.fromkeys(
+    (b"G", b"X", b"Y", b"L"), _NUMBER
+)
+_TEXTS = {b"M": 2, b"D": 3, b"U": 3, b"F": 1}  # the lengths of so many texts end the head
 
 
 class Damaged(ValueError):
@@ -40,6 +47,7 @@ def encode(changes: Iterable[Change]) -> list[bytes]:
         for message, text in change.failures:
             out += (_FAILURE.pack(b"F", message, len(text)), text)
         out.extend(_NUMBER.pack(b"G", message) for message in change.forgotten)
+        out.extend(_NOTICE.pack(b"N", *row) for row in change.notices)
         out.extend(_NUMBER.pack(b"X", delivery) for delivery in change.done)
         out.extend(_NUMBER.pack(b"Y", message) for message in change.finished)
         last = max(last, change.last)
@@ -54,43 +62,53 @@ def _add_delivery(out: list[bytes], letter: bytes, d: DeliveryRow) -> None:
     out += (head, d.destination, d.recipients, d.report)
 
 
-def decode(data: bytes) -> Change:
-    """All of a record's rows as one change. Raises Damaged."""
+def decode(data: bytes) -> list[Change]:
+    """All of a record's rows as one change; more of them where failures follow forgotten ones, which they outlive. Raises Damaged."""
+    changes: list[Change] = []
+    rows: dict[bytes, list[Any]] = {letter: [] for letter in _LETTERS}
+    for letter, row in _rows(data):
+        if letter == b"F" and rows[b"G"]:
+            changes.append(_change(rows))
+            rows = {each: [] for each in _LETTERS}
+        rows[letter].append(row)
+    return [*changes, _change(rows)]
+
+
+def _change(rows: dict[bytes, list[Any]]) -> Change:
+    change = Change(rows[b"M"], rows[b"D"], rows[b"X"], rows[b"Y"], max(rows[b"L"], default=0))
+    change.updates, change.failures, change.forgotten, change.notices = (
+        rows[each] for each in (b"U", b"F", b"G", b"N")
+    )
+    return change
+
+
+def _rows(data: bytes) -> Iterator[tuple[bytes, Any]]:
+    """Each row with its letter. Raises Damaged."""
     position, end = 0, len(data)
-    messages: list[MessageRow] = []
-    deliveries: list[DeliveryRow] = []
-    updates: list[DeliveryRow] = []
-    failures: list[tuple[int, bytes]] = []
-    numbers: dict[bytes, list[int]] = {b"G": [], b"X": [], b"Y": [], b"L": [0]}
+    row: Any
     try:
         while position < end:
             letter = data[position : position + 1]
+            _, *numbers = _LETTERS[letter].unpack_from(data, position)
+            position += _LETTERS[letter].size
+            lengths = [max(0, length) for length in numbers[-_TEXTS[letter] :]] if letter in _TEXTS else []
+            texts = _texts(data, position, lengths)
+            position += sum(lengths)
             if letter == b"M":
-                _, number, size, count, sender, length = _MESSAGE.unpack_from(data, position)
-                position += _MESSAGE.size
-                texts = _texts(data, position, (sender, max(0, length)))
-                position += sender + max(0, length)
-                messages.append(MessageRow(number, texts[0], size, count, None if length < 0 else texts[1]))
+                number, size, count, _, length = numbers
+                row = MessageRow(number, texts[0], size, count, None if length < 0 else texts[1])
             elif letter in (b"D", b"U"):
-                _, number, message, due, attempts, channel, *lengths = _DELIVERY.unpack_from(data, position)
-                position += _DELIVERY.size
-                destination, recipients, report = _texts(data, position, lengths)
-                position += sum(lengths)
-                row = DeliveryRow(number, message, channel, destination, due, attempts, recipients, report)
-                (deliveries if letter == b"D" else updates).append(row)
+                number, message, due, attempts, channel, *_ = numbers
+                row = DeliveryRow(number, message, channel, texts[0], due, attempts, texts[1], texts[2])
             elif letter == b"F":
-                _, message, length = _FAILURE.unpack_from(data, position)
-                position += _FAILURE.size
-                failures.append((message, _texts(data, position, (length,))[0]))
-                position += length
+                row = (numbers[0], texts[0])
+            elif letter == b"N":
+                row = NoticeRow(*numbers)
             else:
-                numbers[letter].append(_NUMBER.unpack_from(data, position)[1])
-                position += _NUMBER.size
+                row = numbers[0]
+            yield letter, row
     except (error, KeyError) as cause:
         raise Damaged(f"a row that can't be read, at byte {position} of a record") from cause
-    change = Change(messages, deliveries, numbers[b"X"], numbers[b"Y"], numbers[b"L"][-1])
-    change.updates, change.failures, change.forgotten = updates, failures, numbers[b"G"]
-    return change
 
 
 def _texts(data: bytes, position: int, lengths: Iterable[int]) -> list[bytes]:

@@ -15,11 +15,12 @@ from appliance.errors import Result
 from appliance.lease import Report
 from appliance.queue import filesystem, schedule
 from appliance.queue.body import Bodies
-from appliance.queue.bounce import compose
+from appliance.queue.bounce import Bounces
 from appliance.queue.commit import Item
 from appliance.queue.feed import Feed
 from appliance.queue.items import Accepting, Answering, Removing, Reporting
 from appliance.queue.leases import Channel, Held, Message, Worker
+from appliance.queue.notices import Notices
 from appliance.queue.outcome import judge
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
 from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
@@ -62,6 +63,7 @@ class Service:
         self.short = False  # of disk: no new mail
         self._looked = 0.0
         self.generation: Generation
+        self.bounces: Bounces
         self._configure(control.current())
 
     def connect(self, writer: Writer) -> None:
@@ -71,6 +73,7 @@ class Service:
             Feed(self._store, writer, channel, self.messages, self.clock, self._later, self._orphan, self.dispatch)
             for channel in self.channels
         )
+        self.notices = Notices(self, self._store, self._later)
         self.wake()
 
     # -- configuration ------------------------------------------------------------------
@@ -78,6 +81,7 @@ class Service:
     def _configure(self, generation: Generation) -> None:
         self.routes = Routes.of(generation)
         self._sorter = Sorter(self.routes)
+        self.bounces = Bounces(generation)
         self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
         self.databytes = generation.integer("databytes", 0)
         for channel, name, default in zip(self.channels, CHANNELS, (10, 20), strict=True):
@@ -90,6 +94,7 @@ class Service:
             generation = self._control.current()
             if generation is not self.generation:
                 self._configure(generation)
+                self.notices.look()
         except (OSError, LookupError) as error:
             log.trouble("queue: the new generation can't be read, the old one stays in force", error)
 
@@ -167,24 +172,15 @@ class Service:
             item = Reporting(self, channel, delivery, Change(), outcome)
             item.settle(schedule.next_attempt(born, delivery.started, channel.number), self.routes)
             if outcome.deferred:
+                item.wait(now)
                 self.submit(item)
                 return
         message.left -= 1
-        if not message.left:
+        if message.left:
+            item.wait(now)
+        else:
             item.finish(now)
         self.submit(item)
-
-    def bounce(self, message: Message, now: float) -> tuple[Message, Change, bytes] | None:
-        """The bounce of a message that ends with failures; None if nobody can be told."""
-        original = self.bodies.header(message.id) if message.content is None else message.content
-        whole = message.content is not None
-        letter = compose(message.sender, message.failures, original, whole, self.generation, now)
-        if letter is None:
-            return None
-        number, ways = self.place(Envelope(letter.sender, (letter.recipient,)), now)
-        content = self.received(number, "bounce", now) + letter.content
-        new, change = self.rows(number, letter.sender, content, ways, now)
-        return new, change, letter.recipient
 
     # -- workers ------------------------------------------------------------------------
 
@@ -235,11 +231,23 @@ class Service:
         if not delivery.message.held:
             self.messages.pop(delivery.message.id, None)
 
+    def hold(self, message: Message) -> None:
+        """A message stays in memory, for a notice about it is under way: what is told of it is what is known here."""
+        message.held += 1
+        self.messages[message.id] = message
+
+    def let_go(self, message: Message) -> None:
+        """It needs not stay any longer."""
+        message.held -= 1
+        if not message.held:
+            self.messages.pop(message.id, None)
+
     def stop_leasing(self) -> None:
         """The queue is about to stop."""
         self.leasing = False
         for feed in self.feeds:
             feed.stop()
+        self.notices.stop()
 
     def _orphan(self, row: DeliveryRow) -> None:
         log.trouble("queue: a delivery without a message was removed", row.id)

@@ -14,7 +14,20 @@ from typing import Any
 
 import apsw
 
-from appliance.queue.store import LAST, Change, DeliveryRow, Listed, Loaded, MessageRow, Page, Refused, Unavailable
+from appliance.queue.store import (
+    LAST,
+    Brought,
+    Change,
+    DeliveryRow,
+    Listed,
+    Loaded,
+    MessageRow,
+    NoticeRow,
+    Page,
+    Refused,
+    Unavailable,
+)  # fmt: skip
+from appliance.queue.tables import DESTINATIONS, SCHEMA, UPGRADES, VERSION
 
 PAGE = 16384
 SOME = 2 * 1024 * 1024  # bytes of log that a quiet moment is used for
@@ -23,34 +36,11 @@ NAMES = 1000  # destinations that it leaves out at most
 MUCH = 24 * 1024 * 1024  # bytes of log that can't wait for one
 _CHUNKS = (64, 8, 1)  # rows a statement
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS message(
-  id INTEGER PRIMARY KEY, sender BLOB NOT NULL, size INTEGER NOT NULL, deliveries INTEGER NOT NULL, content BLOB);
-CREATE TABLE IF NOT EXISTS delivery(
-  id INTEGER PRIMARY KEY, message INTEGER NOT NULL, channel INTEGER NOT NULL, destination BLOB NOT NULL,
-  due REAL NOT NULL, attempts INTEGER NOT NULL, recipients BLOB NOT NULL, report BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS delivery_due ON delivery(channel, due);
-CREATE INDEX IF NOT EXISTS delivery_destination ON delivery(destination, due) WHERE channel = 1;
-CREATE TABLE IF NOT EXISTS failure(id INTEGER PRIMARY KEY, message INTEGER NOT NULL, text BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS failure_message ON failure(message);
-CREATE TABLE IF NOT EXISTS last_id(one INTEGER PRIMARY KEY CHECK (one = 1), id INTEGER NOT NULL);
-INSERT OR IGNORE INTO last_id VALUES (1, 0);
-CREATE TABLE IF NOT EXISTS journal(one INTEGER PRIMARY KEY CHECK (one = 1), cycle BLOB NOT NULL);
-INSERT OR IGNORE INTO journal VALUES (1, randomblob(8));
-CREATE TABLE IF NOT EXISTS total(one INTEGER PRIMARY KEY CHECK (one = 1), messages INTEGER NOT NULL);
-"""
-# once: it reads all of a database, and a million messages are a gigabyte
-_COUNT = "INSERT OR REPLACE INTO total SELECT 1, count(*) FROM message;"
-VERSION = 3  # of the schema, in user_version; 1 had no journal, 2 no total
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
+_LOAD = "SELECT m.*, n.due, n.delayed FROM message m LEFT JOIN notice n ON n.message = m.id WHERE m.id=?"
+_PUT = "INSERT OR REPLACE INTO notice VALUES (?,?,?)"
 # what comes after one row, in two steps: SQLite does not use the index for (due, id) > (?, ?) as a whole
 _AT, _LATER = ("channel=? AND " + where + " ORDER BY due, id" for where in ("due=? AND id>?", "due>? AND due<=?"))
-# every destination once, by one step in the index each, and whether something is due there
-_NAMES = (
-    "WITH RECURSIVE each(name) AS (SELECT min(destination) FROM {0} UNION ALL SELECT (SELECT min(destination) FROM {0} "
-    "AND destination > name) FROM each WHERE name IS NOT NULL LIMIT ?) "
-    "SELECT name, (SELECT min(due) FROM {0} AND destination = name) <= ? FROM each WHERE name IS NOT NULL"
-).format("delivery INDEXED BY delivery_destination WHERE channel=1")
 # what the disk does to us, as opposed to what we do to the database
 _DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
          apsw.NotADBError, apsw.BusyError, apsw.LockedError)  # fmt: skip
@@ -87,8 +77,8 @@ class SqliteStore:
         version = connection.pragma("user_version")
         if version not in range(VERSION + 1):
             raise Refused(f"the database has version {version}, this program reads {VERSION}")
-        upgrade = "" if version == VERSION else f"{_COUNT} PRAGMA user_version={VERSION};"
-        connection.execute(f"BEGIN EXCLUSIVE; {_SCHEMA} {upgrade} COMMIT")
+        upgrades = "".join(text for to, text in UPGRADES.items() if version < to)
+        connection.execute(f"BEGIN EXCLUSIVE; {SCHEMA} {upgrades} PRAGMA user_version={VERSION}; COMMIT")
         # setting a hook turns automatic checkpoints off; ours are in tidy()
         connection.set_wal_hook(self._log_grew)
 
@@ -139,6 +129,8 @@ class SqliteStore:
                 self._cursor.executemany("INSERT INTO failure(message, text) VALUES (?,?)", change.failures)
             for message in change.forgotten:
                 run("DELETE FROM failure WHERE message=?", (message,))
+            for notice in change.notices:
+                run(*(_PUT, notice) if notice else ("DELETE FROM notice WHERE message=?", (notice.message,)))
         many("DELETE FROM delivery WHERE id IN (", "?", [(i,) for c in changes for i in c.done], ")")
         before = self._connection.total_changes()
         many("DELETE FROM message WHERE id IN (", "?", [(i,) for c in changes for i in c.finished], ")")
@@ -183,7 +175,7 @@ class SqliteStore:
         )
 
     def destinations(self, now: float, limit: int) -> list[bytes] | None:
-        found = self._fetch(_NAMES, (limit + 1, now))
+        found = self._fetch(DESTINATIONS, (limit + 1, now))
         return None if len(found) > limit else [name for name, due in found if due]
 
     def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[DeliveryRow]:
@@ -210,13 +202,30 @@ class SqliteStore:
         loaded: list[Loaded] = []
         with self._disk_errors():
             for message in messages:
-                for row in self._cursor.execute("SELECT * FROM message WHERE id=?", (message,)).fetchall():
+                for *row, due, delayed in self._fetch(_LOAD, (message,)):
                     found = _message(row)
                     left = self._value(
                         "SELECT count(*) FROM delivery WHERE id > ? AND id <= ?", (message, message + found.deliveries)
                     )
-                    loaded.append(Loaded(found, left, self._failures(message)))
+                    notice = None if due is None else NoticeRow(message, due, bool(delayed))
+                    loaded.append(Loaded(found, left, self._failures(message), notice))
         return loaded
+
+    def waiting(self, message: int) -> list[DeliveryRow]:
+        last = "(SELECT deliveries FROM message WHERE id = ?1)"
+        return self._deliveries(f"id > ?1 AND id <= ?1 + {last} ORDER BY id", (message,))
+
+    def notices(self, limit: int) -> list[NoticeRow]:
+        rows = self._fetch("SELECT * FROM notice WHERE due < 9e999 ORDER BY due, message LIMIT ?", (limit,))
+        return [NoticeRow(message, due, bool(delayed)) for message, due, delayed in rows]
+
+    def bring_forward(self, after: int, due: float, limit: int) -> Brought:
+        rows = self._fetch("SELECT id, due FROM delivery WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
+        later = [number for number, when in rows if when > due]
+        with self._disk_errors():
+            run = self._cursor.execute
+            run("UPDATE delivery SET due=? WHERE id IN (SELECT value FROM json_each(?))", (due, json.dumps(later)))
+        return Brought(rows[-1][0] if len(rows) == limit else 0, len(later))
 
     def _failures(self, message: int) -> list[bytes]:
         rows = self._cursor.execute("SELECT text FROM failure WHERE message=? ORDER BY id", (message,))

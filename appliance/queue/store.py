@@ -1,15 +1,17 @@
 """What the queue asks of a store: a few verbs, and the rows they are about.
 
-A store is used by one thread at a time.  `commit` is the only verb that writes; all of its
-changes become durable together, or none does.
+A store is used by one thread at a time.  `commit` and `bring_forward` write; all changes of a call
+become durable together, or none does.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from math import inf
 from typing import NamedTuple, Protocol
 
 LAST = (1 << 63) - 1  # no id is higher
 LOCAL, REMOTE = 0, 1  # channels
 CHANNELS = ("local", "remote")
+NEVER = inf  # when nothing has to be reported
 
 
 class Unavailable(OSError):
@@ -48,10 +50,25 @@ class DeliveryRow(NamedTuple):
     report: bytes
 
 
+class NoticeRow(NamedTuple):
+    """What the sender of a message that still waits is to be told, or was; with neither there is no row.
+
+    due      when its failures so far must be reported (seconds since 1970), or NEVER
+    delayed  the sender was told that it waits
+    """
+
+    message: int
+    due: float
+    delayed: bool
+
+    def __bool__(self) -> bool:
+        return self.due != NEVER or self.delayed
+
+
 class Change:
     """What one request or report changes, as rows; applied whole or not at all."""
 
-    __slots__ = ("deliveries", "done", "failures", "finished", "forgotten", "last", "messages", "updates")
+    __slots__ = ("deliveries", "done", "failures", "finished", "forgotten", "last", "messages", "notices", "updates")
 
     def __init__(
         self,
@@ -68,15 +85,17 @@ class Change:
         self.last = last  # the highest id given out so far (guarantee 8)
         self.updates: Sequence[DeliveryRow] = ()  # due, attempts, recipients, report change
         self.failures: Sequence[tuple[int, bytes]] = ()  # message, paragraph for its bounce
-        self.forgotten: Sequence[int] = ()  # messages whose failures are in a bounce now
+        self.forgotten: Sequence[int] = ()  # messages whose failures, these too, are in a bounce now
+        self.notices: Sequence[NoticeRow] = ()  # as they are from now on
 
 
 class Loaded(NamedTuple):
-    """A message read back for another attempt: how many deliveries are left, failures so far."""
+    """A message read back for another attempt: how many deliveries are left, failures not reported yet."""
 
     message: MessageRow
     left: int
     failures: list[bytes]
+    notice: NoticeRow | None
 
 
 class Page(NamedTuple):
@@ -88,6 +107,13 @@ class Page(NamedTuple):
     rows: list[DeliveryRow]
     end: tuple[float, int]
     more: bool
+
+
+class Brought(NamedTuple):
+    """Some deliveries were looked at, up to the id `end` (0: all of them); so many of them are due sooner now."""
+
+    end: int
+    moved: int
 
 
 class Listed(NamedTuple):
@@ -120,6 +146,15 @@ class Store(Protocol):
 
     def load(self, messages: Iterable[int]) -> list[Loaded]:
         """Messages with content, for another attempt; those that are gone are left out."""
+
+    def waiting(self, message: int) -> list[DeliveryRow]:
+        """The deliveries of a message."""
+
+    def notices(self, limit: int) -> list[NoticeRow]:
+        """Those with something to report, the earliest first."""
+
+    def bring_forward(self, after: int, due: float, limit: int) -> Brought:
+        """Let deliveries fall due then that would later: the next ones after an id, in its order."""
 
     def listing(self, after: int, limit: int) -> list[Listed]:
         """Messages in order of id, those after the given one."""

@@ -3,20 +3,26 @@
 import pytest
 
 from appliance.message import qsbmf
+from appliance.message.notice import Notice
 
 
 def bounce(**other):
     values = {
+        "name": "1jzv3x0q8ma",
         "date": b"1 Nov 2026 00:00:00 -0000",
         "sender": b"MAILER-DAEMON@mx.example.org",
         "host": b"mx.example.org",
         "recipient": b"bob@elsewhere.example",
-        "failures": [qsbmf.paragraph(b"a@example.org", b"no such user"), qsbmf.paragraph(b"b@example.org", b"full\n")],
+        "arrived": b"31 Oct 2026 00:00:00 -0000",
+        "paragraphs": [
+            qsbmf.paragraph(b"a@example.org", b"no such user"),
+            qsbmf.paragraph(b"b@example.org", b"full\n"),
+        ],
         "returned_to": b"bob@elsewhere.example",
         "original": b"Subject: x\n\ntext\n",
         "whole": True,
     }
-    return qsbmf.bounce(**{**values, **other})
+    return qsbmf.bounce(Notice(**{**values, **other}))
 
 
 def test_whole_bounce():
@@ -53,13 +59,15 @@ def test_large_original_is_not_returned_whole():
     ("text", "shown"),
     [
         (b"one\n\ntwo\n", b"one\n/two"),
-        (b"one\n\n\ntwo", b"one\n/\ntwo"),
-        (b"\n\none\n\n", b"one"),
+        (b"one\n\n\ntwo", b"one\n//two"),
+        (b"\n\none\n\n", b"//one"),
+        (b"\n", b""),
     ],
 )
 def test_no_empty_line_in_a_paragraph(text, shown):
     """An empty line would end the paragraph, so the text may not hold one."""
-    assert qsbmf.paragraph(b"a@b", text) == b"<a@b>:\n" + shown + b"\n\n"
+    assert qsbmf.paragraph(b"a@b", text) == b"<a@b>:\n" + shown + (b"\n\n" if shown else b"\n")
+    assert qsbmf.apart(qsbmf.paragraph(b"a@b", text)) == (b"a@b", shown)
 
 
 def test_paragraph_without_text_and_with_a_wild_address():
@@ -78,7 +86,7 @@ def test_thousands_of_failures_stay_small():
     """Every recipient is named and the next host's reason given, but long texts are cut when there are many."""
     said = b"192.0.2.1 does not like recipient.\n550 5.1.1 unknown\n" + b"x" * 5000
     failures = [qsbmf.paragraph(b"u%d@example.org" % n, said) for n in range(2000)]
-    text = bounce(failures=failures)
+    text = bounce(paragraphs=failures)
     assert text.count(b"@example.org>:\n192.0.2.1 does not like recipient.\n550 5.1.1 unknown\n") == 2000
     assert b"\n\n\n" not in text
     assert len(text) < 1024 * 1024

@@ -4,7 +4,7 @@ import pytest
 from queue_parts import make_state
 
 from appliance.control import Control
-from appliance.queue.bounce import addressee, compose
+from appliance.queue.bounce import About, Bounces
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from appliance.queue.bounce import addressee, compose
 )
 def test_addressee(tmp_path, sender, ends):
     """The sender is told; of a failed bounce the postmaster; after that nobody."""
-    assert addressee(sender, Control(make_state(tmp_path)).current()) == ends
+    assert Bounces(Control(make_state(tmp_path)).current()).addressee(sender) == ends
 
 
 def test_names_come_from_control(tmp_path):
@@ -30,7 +30,8 @@ def test_names_come_from_control(tmp_path):
         "doublebouncehost": "d.example",
     }
     generation = Control(make_state(tmp_path, **files)).current()
-    letter = compose(b"", [b"<x>:\ny\n\n"], b"A: b\n\n", True, generation, 0.0)
-    assert letter.recipient == b"boss@d.example"
-    assert b"From: robot@b.example\n" in letter.content
-    assert b"program at b.example.\n" in letter.content
+    bounces = Bounces(generation)
+    assert bounces.addressee(b"")[1] == b"boss@d.example"
+    text = bounces.failure("1x", About(b"", 0.0, b"A: b\n\n", whole=True), [b"<x>:\ny\n\n"], 0.0)
+    assert b"From: robot@b.example\n" in text
+    assert b"program at b.example.\n" in text

@@ -11,7 +11,7 @@ from appliance.queue.journal import PAGE, Journal
 from appliance.queue.pending import Pending
 from appliance.queue.record import Damaged, decode, encode
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import Change, DeliveryRow, MessageRow, Refused, Unavailable
+from appliance.queue.store import NEVER, Change, DeliveryRow, MessageRow, NoticeRow, Refused, Unavailable
 
 CYCLE = b"cycle--1"
 
@@ -73,7 +73,9 @@ def in_database(path):
 def test_record_keeps_every_field():
     """What is read back from the journal is what was written, bodies in files and empty texts included."""
     changes = [accept(10), accept(20, None, b"mx.example"), accept(30, b""), defer(10, b"451 \0 later"), end(40)]
-    found = decode(b"".join(encode(changes)))
+    changes[3].notices = [NoticeRow(10, 77.5, delayed=False), NoticeRow(20, NEVER, delayed=True)]
+    (found,) = decode(b"".join(encode(changes)))
+    assert found.notices == changes[3].notices
     assert found.messages == [row for change in changes for row in change.messages]
     assert found.deliveries == [row for change in changes for row in change.deliveries]
     assert found.updates == list(changes[3].updates)
@@ -88,12 +90,31 @@ def test_record_of_another_version_is_damaged(data):
         decode(data)
 
 
+def told(number):
+    """The failures of a message that waits on are in a bounce now."""
+    change = Change()
+    change.forgotten, change.notices = (number,), (NoticeRow(number, NEVER, delayed=False),)
+    return change
+
+
+def test_a_failure_after_a_report_outlives_it(opened):
+    """What fails after a message's failures were reported is not forgotten with them, in one record or folded together."""
+    store = opened()
+    store.commit([accept(10), defer(10)])
+    store._fold()
+    store.commit([told(10), defer(10, b"again")])
+    assert opened().load([10])[0].failures == [b"paragraph"]
+    store = opened()
+    store.commit([told(10), defer(10), told(10)])
+    assert opened().load([10])[0].failures == []
+
+
 def test_message_that_comes_and_goes_cancels_out():
     """Mail that is delivered before the database is written leaves nothing to write there."""
     pending = Pending()
     for change in (accept(10), accept(20), defer(20), end(10)):
         pending.add(change)
-    total = pending.sum()
+    _, total = pending.sum()
     assert [row.id for row in total.messages] == [20]
     assert [(row.id, row.due, row.attempts) for row in total.deliveries] == [(21, 99.0, 1)]
     assert (total.done, total.finished, total.last) == ([], [], 21)
@@ -106,9 +127,9 @@ def test_end_of_a_message_in_the_database_is_kept():
     pending = Pending()
     pending.add(defer(10))
     pending.add(end(10))
-    total = pending.sum()
+    before, total = pending.sum()
     assert (total.updates, total.failures) == ([], [])
-    assert (list(total.done), list(total.finished), list(total.forgotten)) == ([11], [10], [10])
+    assert (list(total.done), list(total.finished), list(before.forgotten)) == ([11], [10], [10])
 
 
 # -- the file ---------------------------------------------------------------------------

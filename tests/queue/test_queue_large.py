@@ -84,8 +84,8 @@ def test_bounce_holds_the_header_only(running):
         worker.say(lease.encode_report(delivery.id, [lease.Report(Result.PERMANENT, b"no")]))
         remote.say(lease.encode_credit(1))
         bounce = lease.decode_delivery(remote.hear())
-    assert bounce.content.endswith(b"Subject: large\n\n")
-    assert b"the header of the message" in bounce.content
+    assert b"Subject: large\n\n--" in bounce.content
+    assert b"The header of the message is attached: it is too large" in bounce.content
     running.wait_for(lambda: not bodies(running))
 
 

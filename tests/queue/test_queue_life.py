@@ -91,12 +91,12 @@ def test_one_bounce_at_the_end(desk, lines):
     assert b"invoked for bounce)" in content.splitlines()[0]
     assert content.count(b"<a@example.org>:\nno such user\n") == 1
     assert content.count(b"<b@example.org>:\nno such user\n") == 1
-    assert content.endswith(b"\n\ntext\n")
+    assert b"Subject: x\n\ntext\n--" in content
     assert desk.store.count() == 1
 
 
 def test_a_week_and_one_bounce(desk, lines):
-    """A mailbox that is busy for a week: one more attempt after queuelifetime, then one bounce that says so."""
+    """A mailbox that is busy for a week: one notice after four hours, one more attempt after queuelifetime, then one bounce."""
     worker = desk.worker(LOCAL)
     desk.accept([b"a@example.org"])
     attempts = 0
@@ -106,9 +106,9 @@ def test_a_week_and_one_bounce(desk, lines):
             attempts += 1
         desk.advance(60)
     assert attempts == 79
-    assert len(events(lines, "bounced")) == 1
+    assert len(events(lines, "bounced")) == len(events(lines, "notified")) == 1
     assert "been in the queue too long" in events(lines, "failed")[0]["text"]
-    assert desk.store.count() == 1  # the bounce, for the remote channel
+    assert desk.store.count() == 2  # the notice and the bounce, for the remote channel
 
 
 def test_double_and_triple_bounce(desk, lines):
@@ -120,7 +120,7 @@ def test_double_and_triple_bounce(desk, lines):
     double = local.report(NEVER)
     assert double.sender == b"#@[]"
     assert double.recipients == (b"postmaster@mx.example.org",)
-    assert b"the original bounce" in double.content
+    assert b"I had a bounce message to send" in double.content
     assert desk.store.count() == 0
     assert len(events(lines, "discarded")) == 1
 

@@ -24,7 +24,7 @@ def test_message_is_there_after_commit(store):
     assert not store.contains(11)
     assert store.listing(0, 10)[0].deliveries == [delivery(11, 10)]
     assert store.show(10)[1] == b"text"
-    assert store.load([10, 99])[0] == (MessageRow(10, b"s@x", 4, 1, b"text"), 1, [])
+    assert store.load([10, 99])[0] == (MessageRow(10, b"s@x", 4, 1, b"text"), 1, [], None)
 
 
 def test_due_is_ordered_and_resumes_after_a_row(store):

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from appliance.queue.durable import DurableStore
 from appliance.queue.memory import MemoryStore
-from appliance.queue.store import REMOTE, Change, DeliveryRow, MessageRow, records
+from appliance.queue.store import NEVER, REMOTE, Change, DeliveryRow, MessageRow, NoticeRow, records
 
 DESTINATIONS = [b"", b"a.example", b"b.example"]
 DUES = st.integers(0, 50).map(float)
@@ -54,6 +54,32 @@ class Twins(RuleBasedStateMachine):
             change.failures = [(row.message, b"f%d" % row.id)]
             self.both(change)
 
+    @rule(data=st.data(), due=DUES, delayed=st.booleans(), later=st.booleans())
+    def tell(self, data, due, delayed, later):
+        """Failures are reported early, or promised; perhaps another one comes in the same commit."""
+        if rows := self.rows():
+            message = data.draw(st.sampled_from(rows)).message
+            promised, told, more = Change(), Change(), Change()
+            promised.failures, promised.notices = [(message, b"p")], [NoticeRow(message, due, delayed)]
+            told.forgotten, told.notices = (message,), [NoticeRow(message, NEVER, delayed)]
+            more.failures = [(message, b"more")]
+            self.both(*data.draw(st.sampled_from([(promised,), (told,), (promised, told), (told, promised)])))
+            if later:
+                self.both(told, more)
+
+    @rule(due=DUES, limit=st.integers(1, 9))
+    def hurry(self, due, limit):
+        """What would be tried later is tried then."""
+        after = 0
+        while True:
+            (after, moved), other = (
+                self.disk.bring_forward(after, due, limit),
+                self.memory.bring_forward(after, due, limit),
+            )
+            assert (after, moved) == other
+            if not after:
+                return
+
     @rule(data=st.data())
     def end(self, data):
         if rows := self.rows():
@@ -61,6 +87,7 @@ class Twins(RuleBasedStateMachine):
             left = [r for r in rows if r.message == row.message and r.id != row.id]
             change = Change(done=(row.id,), finished=() if left else (row.message,))
             change.forgotten = change.finished
+            change.notices = [NoticeRow(number, NEVER, delayed=False) for number in change.finished]
             self.both(change)
 
     @rule()
@@ -93,6 +120,9 @@ class Twins(RuleBasedStateMachine):
             following = store.next_due(channel, 40.0)
             assert following is None or following > 40.0
         assert found[0] == found[1]
+        assert self.disk.notices(limit) == self.memory.notices(limit)
+        if rows := self.rows():
+            assert self.disk.waiting(rows[0].message) == self.memory.waiting(rows[0].message)
         first = self.memory.next_due(channel, 40.0)
         assert first is None or self.disk.next_due(channel, 40.0) <= first
 
