@@ -1,14 +1,16 @@
 """Mail by QMTP and QMQP, from real clients and byte by byte."""
 
+import os
 import random
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from appliance_process import MAIL_YAML, Appliance, free_port, wait_until
+from appliance_process import MAIL_YAML, PAPERPATH, Appliance, free_port, wait_until
 from conftest import need
 
 from appliance import netstring
@@ -95,7 +97,8 @@ def test_packages_are_pipelined_and_lines_may_be_of_dos(host: Host) -> None:
     told = host.talk(host.qmtp, b"".join(many))
     assert [answer[:1] for answer in told] == [b"K"] * 50
     wait_until(lambda: len(host.letters("alice")) == 50, 10, "all of them")
-    assert host.letters("alice")[0].split(b"Subject: ")[1] == b"0\n\nx\ry\n"
+    ends = {letter.split(b"Subject: ")[1] for letter in host.letters("alice")}
+    assert ends == {b"%d\n\nx\ry\n" % n for n in range(50)}
 
 
 def test_a_large_message_streams(host: Host) -> None:
@@ -213,3 +216,46 @@ def test_qmqp_source_is_served(host: Host, tmp_path: Path) -> None:
     command = [source, "-s", "10", "-m", "200", "-f", "a@b.example", "-t", "alice@example.org"]
     subprocess.run([*command, f"inet:127.0.0.1:{host.qmqp}"], check=True, timeout=60, cwd=tmp_path)
     wait_until(lambda: len(host.letters("alice")) == 200, 20, "all of them")
+
+
+def by_hand(host: Host, name: str, data: bytes, **environ: str) -> tuple[int, list[bytes]]:
+    """Run qmail-qmtpd or qmail-qmqpd on two pipes; its exit status and answers."""
+    done = subprocess.run(
+        [PAPERPATH.with_name(name)],
+        input=data,
+        check=False,
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, "PAPERPATH_STATE": str(host.appliance.state), "TCPREMOTEIP": "192.0.2.7", **environ},
+    )
+    return done.returncode, netstring.Decoder(1000).feed(done.stdout)
+
+
+def test_the_programs_serve_stdin_and_stdout(host: Host) -> None:
+    """Their environment says who is there; exit 0 at the end, 100 for what is no package, 111 without a queue."""
+    mail = package(b"Subject: x\n\n", b"alice@example.org", b"x@other.example")
+    status, told = by_hand(host, "qmail-qmtpd", mail * 2)
+    assert (status, [answer[:1] for answer in told]) == (0, [b"K", b"D"] * 2)
+    assert [answer[:1] for answer in by_hand(host, "qmail-qmtpd", mail, RELAYCLIENT="")[1]] == [b"K", b"K"]
+    assert by_hand(host, "qmail-qmtpd", mail, DATABYTES="5")[1][0].endswith(b"(#5.3.4)")
+    assert by_hand(host, "qmail-qmqpd", request(b"x: y\n\n", b"alice@example.org"))[1][0][:1] == b"K"
+    assert by_hand(host, "qmail-qmqpd", b"rubbish") == (100, [])
+    assert by_hand(host, "qmail-qmtpd", b"", PAPERPATH_STATE="/nowhere") == (111, [])
+    wait_until(
+        lambda: sum(b"from unknown (192.0.2.7)" in letter for letter in host.letters("alice")) >= 4, 5, "the mail"
+    )
+
+
+def test_tcpserver_may_start_them(host: Host) -> None:
+    """As on a qmail machine: one process a connection."""
+    port = free_port()
+    command = [need("tcpserver", "ucspi-tcp"), "-HR", "-l0", "127.0.0.1", str(port), PAPERPATH.with_name("qmail-qmqpd")]
+    environ = {**os.environ, "PAPERPATH_STATE": str(host.appliance.state)}
+    with subprocess.Popen(command, env=environ) as server:
+        try:
+            time.sleep(0.3)
+            assert host.talk(port, request(b"x: y\n\n", b"alice@example.org"))[0][:1] == b"K"
+        finally:
+            server.terminate()
+    wait_until(lambda: host.letters("alice"), 5, "the mail")
+    assert b"from unknown (127.0.0.1)" in host.letters("alice")[0]
