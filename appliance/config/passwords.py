@@ -22,8 +22,8 @@ def compile_files(configuration: Configuration) -> dict[str, bytes]:
     for name, lines in (("secretfolders", folders), ("cleartextfrom", networks)):
         if lines:
             files[f"control/{name}"] = "".join(f"{line}\n" for line in sorted(lines)).encode()
-    if any(box.password_plain for box in _mailboxes(configuration)):
-        files["control/apop"] = b"1\n"
+    if any(account.kind == PLAIN for account in found):
+        files["control/apop"] = b"2\n" if all(account.kind == PLAIN for account in found) else b"1\n"
     return files
 
 

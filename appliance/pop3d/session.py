@@ -72,8 +72,11 @@ class Session:
 
     async def _log_in(self) -> tuple[Account, Mailbox]:
         """Raises Ended, ConnectionError."""
-        challenge = self._server.challenge(self._settings.me) if self._settings.apop else b""
-        before = Authorization(challenge, passwords=self._settings.may_send_passwords(self._client))
+        passwords = self._settings.may_send_passwords(self._client)
+        challenge = (
+            self._server.challenge(self._settings.me) if self._settings.offers_apop(passwords=passwords) else b""
+        )
+        before = Authorization(challenge, passwords=passwords)
         await self._send(before.greeting)
         while True:
             reply = before.answer(await self._line())

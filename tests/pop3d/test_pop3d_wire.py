@@ -1,6 +1,7 @@
 """Stored bytes as POP3 sends them.  Pure."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -16,7 +17,7 @@ TEXT = st.lists(st.sampled_from([b"a", b".", b"..", b"\n", b"\r", b"\r\n", b"lin
 def cut(text: bytes, places: list[int]) -> list[bytes]:
     """The text in pieces."""
     edges = sorted({0, len(text), *(place % (len(text) + 1) for place in places)})
-    return [text[start:stop] for start, stop in zip(edges, edges[1:], strict=False)] or [text]
+    return [text[start:stop] for start, stop in pairwise(edges)] or [text]
 
 
 def plainly(text: bytes) -> bytes:
