@@ -42,7 +42,7 @@ class Recipients:
         user = self._users.find(local) if local else None
         if user is None:
             return Standing.UNKNOWN
-        if not user.dash and not user.ext:
+        if not user.dash:
             return Standing.HERE  # the default delivery at least
         home = self._folder + b"/" + user.home + b"/"
         for name, _ in dotqmail.search(user.dash, user.ext):

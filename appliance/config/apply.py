@@ -4,6 +4,7 @@ Runs in a short-lived process of its own, so that the YAML and schema libraries 
 memory of what keeps running.
 """
 
+import os
 from pathlib import Path
 
 from appliance import log
@@ -16,14 +17,16 @@ from appliance.state import State
 REFUSED = 2
 
 
-def again(config: Path, state: State, routing: tuple[str, str], *, refused: bool) -> int:
+def again(config: Path, state: State, routing: tuple[str, str], includes: int, *, refused: bool) -> int:
     """Bring a changed file into force; if it is bad, log its problems and return 2. Raises OSError.
 
+    includes: a descriptor; the name of the file that the configuration includes is written to it
     refused: the last one was, so that this one is told even if it is what was in force all the time.
     """
     try:
-        apply(config, state, routing, changed_only=not refused)
+        os.write(includes, (apply(config, state, routing, changed_only=not refused) or "").encode())
     except ConfigError as error:
+        os.write(includes, (error.included or "").encode())
         active = Control(state).current().name
         for problem in error.problems:
             log.refused_configuration(problem, active)
@@ -31,8 +34,8 @@ def again(config: Path, state: State, routing: tuple[str, str], *, refused: bool
     return 0
 
 
-def apply(config: Path, state: State, routing: tuple[str, str], *, changed_only: bool = False) -> None:
-    """Bring the file into force and log that, unless only a change is worth it.
+def apply(config: Path, state: State, routing: tuple[str, str], *, changed_only: bool = False) -> str | None:
+    """Bring the file into force and log that, unless only a change is worth it; the file it includes, if any.
 
     routing: the kernel's two routing tables. Raises ConfigError, OSError.
     """
@@ -41,7 +44,8 @@ def apply(config: Path, state: State, routing: tuple[str, str], *, changed_only:
     configuration = read(config)
     name, previous = activate(compile_files(configuration), state)
     if name == previous and changed_only:
-        return  # the same content again changes nothing
+        return configuration.users.file  # the same content again changes nothing
     log.activated(name, previous)
     for text in (*warnings(configuration), *gateway_warning(configuration, gateways_in(*routing))):
         log.configuration_warning(text)
+    return configuration.users.file

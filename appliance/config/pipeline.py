@@ -53,6 +53,6 @@ def parse(data: bytes, file: str, folder: Path | None = None) -> Configuration:
         unsound = dataclasses.replace(unsound, sections=unsound.sections | {"users"})
     found += rules.broken(configuration, unsound)
     if found:
-        raise ConfigError(map(document.problem, found))
+        raise ConfigError(map(document.problem, found), configuration.users.file)
     told = contradictions(configuration, document.values.__contains__)
     return dataclasses.replace(configuration, contradicted=tuple(str(document.problem(each)) for each in told))

@@ -51,9 +51,13 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that can't be used; it carries every mistake that was found, in the file's order."""
+    """A configuration that can't be used; it carries every mistake that was found, in the file's order.
 
-    def __init__(self, mistakes: Iterable[Problem]) -> None:
+    included: the file that it includes, relative to its folder: to put that one right may be enough
+    """
+
+    def __init__(self, mistakes: Iterable[Problem], included: str | None = None) -> None:
+        self.included = included
         self.mistakes = sorted(mistakes, key=lambda problem: (problem.line, problem.column))
         super().__init__("\n".join(self.problems))
 

@@ -57,6 +57,7 @@ class Watcher:
         self._state = state
         self._seen: object = "nothing yet"  # so the first look compiles: the file may have changed just before it
         self._refused = False  # the last file that was read
+        self._included: Path | None = None  # the file that it includes
         self._folders = Folders()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: set[int] = set()
@@ -69,7 +70,8 @@ class Watcher:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: self._signals.add(number))
         while signal.SIGTERM not in self._signals:
-            self._folders.watch(folders_to(self._config))
+            files = [self._config, *([self._included] if self._included else [])]
+            self._folders.watch([folder for file in files for folder in folders_to(file)])
             self._wait(LOOK)
             self._settle()
             if not all(
@@ -83,25 +85,36 @@ class Watcher:
         """Apply the file if it is another one than last time, or if somebody asks."""
         asked = signal.SIGHUP in self._signals
         self._signals.discard(signal.SIGHUP)  # before: one that comes meanwhile asks for another look
-        now = fingerprint(self._config)
+        included = self._included
+        now = fingerprint(self._config), included and fingerprint(included)
         if (now != self._seen or asked) and (status := self._apply()) in DONE:
-            self._seen, self._refused = now, status == REFUSED
+            self._refused = status == REFUSED
+            if self._included != included:  # which nobody looked at before it was read
+                now = now[0], self._included and fingerprint(self._included)
+            self._seen = now
 
     def _apply(self) -> int:
         """In a child of its own, whose memory goes with it."""
+        told, tell = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             status = 1
             try:
                 from appliance.config import apply  # noqa: PLC0415  # only this child needs the heavy libraries
 
-                status = apply.again(self._config, self._state, self._routing, refused=self._refused)
+                status = apply.again(self._config, self._state, self._routing, tell, refused=self._refused)
             except Exception:  # noqa: BLE001  # this is the process's last frame: nothing else would report it
                 log.trouble("the YAML could not be brought into force; tried again soon", traceback.format_exc())
             finally:
                 log.flush()
                 os._exit(status)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(tell)
+        with open(told, "rb") as names:
+            included = names.read().decode()
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if status in DONE:
+            self._included = self._config.parent / included if included else None
+        return status
 
     def _wait(self, seconds: float) -> bool:
         """Sleep until a notice, a signal, or the end of the time; was there anything?"""

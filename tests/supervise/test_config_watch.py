@@ -184,6 +184,23 @@ def test_sighup_looks_now_and_sigterm_ends(plain: Watched) -> None:
     assert plain.process.wait(5) == 0
 
 
+def test_a_file_that_the_yaml_includes_counts_as_part_of_it(tmp_path: Path, watched: Callable[..., Watched]) -> None:
+    """A changed users/assign takes effect; a wrong one is refused, and taken when it is right again."""
+    assign = tmp_path / "config" / "users" / "assign"
+    assign.parent.mkdir(parents=True)
+    assign.write_text("=joe:joe:7:7:mail/joe:::\n.\n")
+    config = tmp_path / "config" / "mail.yaml"
+    config.write_text(YAML + "users: {assign: users/assign}\n")
+    one = watched(config)
+    assign.write_text("=bob:bob:7:7:mail/bob:::\n.\n")
+    until(one.has_bob, 3, "bob in force")
+    assign.write_text("=bob:bob:7:7:/home/bob:::\n.\n")
+    until(lambda: one.log("configuration_refused"), 3, "the refusal")
+    assert "users/assign line 1" in str(one.log("configuration_refused")[0])
+    assign.write_text("=sue:sue:7:7:mail/sue:::\n.\n")
+    until(lambda: not one.has_bob(), 3, "sue in force")
+
+
 def test_the_watcher_can_write_generations_only(plain: Watched) -> None:
     """Its sandbox is on: the kernel says so, and a state folder's mail is closed to it."""
     assert "NoNewPrivs:\t1" in Path(f"/proc/{plain.process.pid}/status").read_text()
