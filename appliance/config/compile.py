@@ -47,6 +47,8 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
         "relayfrom": _lines(sorted(map(str, configuration.relay_from))),
         "barenewline": _lines(sorted(map(str, configuration.normalize_from))),
         "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),
+        "bounces": _lines(f"{name}:{value}" for name, value in configuration.bounces),
+        "log": _lines([f"format:{configuration.log_format}"]),
         "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
     }
     files |= {

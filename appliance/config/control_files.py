@@ -79,6 +79,8 @@ OWN_KEY = {
     "relayfrom": "relay.allow_from",
     "barenewline": "smtp.normalize_from",
     "processes": "processes",
+    "bounces": "bounces",
+    "log": "log",
     "cleartextfrom": "listen.pop3.cleartext_from",
     "secretfolders": "domains.….mailboxes.….password",
     "apop": "domains.….mailboxes.….password.plain",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.config import values
+from appliance.config import measures, values
 from appliance.config.values import Network, Via
 
 
@@ -101,6 +101,8 @@ class Configuration:
     postmaster   the address of the postmaster, by default the first domain's
     public       addresses of ours that no interface has
     numbers      control files that hold one number: name, value
+    bounces      how senders are told: name, value
+    log_format   what the log looks like: json or qmail
     processes    how many of each program
     users        of a qmail host, in qmail's own form
     control      raw control files: name, lines
@@ -117,6 +119,8 @@ class Configuration:
     bare_newline: str
     normalize_from: tuple[Network, ...]
     numbers: tuple[tuple[str, int], ...]
+    bounces: tuple[tuple[str, str | int], ...]
+    log_format: str
     processes: tuple[tuple[str, int], ...]
     hardening_required: bool
     certificate: str | None
@@ -148,6 +152,8 @@ def build(tree: dict[str, Any]) -> Configuration:
         bare_newline=tree["smtp"]["bare_newline"],
         normalize_from=_networks(tree["smtp"]["normalize_from"]),
         numbers=_numbers(tree),
+        bounces=_bounces(tree["bounces"]),
+        log_format=tree["log"]["format"],
         processes=tuple(tree["processes"].items()),
         hardening_required=tree["hardening"]["required"],
         certificate=tls["certificate"] if tls else None,
@@ -161,15 +167,24 @@ def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     return (
         ("concurrencylocal", queue["concurrency"]["local"]),
         ("concurrencyremote", queue["concurrency"]["remote"]),
-        ("databytes", values.message_size(limits["message_size"])),
+        ("databytes", measures.message_size(limits["message_size"])),
         ("maxhops", limits["hops"]),
         ("maxrecipients", limits["recipients"]),
         ("maxsessions", limits["sessions"]),
         ("maxsessionsperclient", limits["sessions_per_client"]),
-        ("queuelifetime", values.duration(queue["lifetime"])),
-        ("timeoutconnect", values.duration(timeouts["connect"])),
-        ("timeoutremote", values.duration(timeouts["remote"])),
-        ("timeoutsmtpd", values.duration(timeouts["smtpd"])),
+        ("queuelifetime", measures.duration(queue["lifetime"])),
+        ("timeoutconnect", measures.duration(timeouts["connect"])),
+        ("timeoutremote", measures.duration(timeouts["remote"])),
+        ("timeoutsmtpd", measures.duration(timeouts["smtpd"])),
+    )
+
+
+def _bounces(value: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
+    return (
+        ("format", value["format"]),
+        ("returnsize", measures.returned_size(value["return_size"])),
+        ("reportafter", measures.report_time(value["report_after"])),
+        ("delaynotice", measures.notice_time(value["delay_notice"])),
     )
 
 

@@ -20,6 +20,9 @@ changed `routes` start smtpd or remote again, one process after another, and wha
 _UNITS = {
     "duration-with-unit": "duration, such as 20m or 7d",
     "message-size": "size, such as 50MiB",
+    "returned-size": "size, such as 50kB",
+    "duration-or-end": "duration, such as 20m or 7d, or `end`",
+    "duration-or-never": "duration, such as 20m or 7d, or `never`",
     "network": "network, such as 10.0.0.0/8",
     "ip-address": "IP address",
     "mail-address": "mail address",

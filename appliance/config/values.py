@@ -12,12 +12,10 @@ from typing import Any
 
 from appliance import dotqmail, password
 from appliance.config import homes
+from appliance.config.measures import duration, message_size, notice_time, report_time, returned_size
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_MEASURE = re.compile(r"([0-9]{1,12})([A-Za-z]+)\Z")
 # RFC 1123 section 2.1: letters, digits and hyphens, no hyphen at an end; RFC 1035 section 2.3.4: 63 octets
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 # RFC 5321 section 4.1.2 dot-string, which needs no quotes anywhere
@@ -25,33 +23,6 @@ _ATOMS = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _DOT_STRING = re.compile(rf"{_ATOMS}(?:\.{_ATOMS})*\Z")
 _VIA = re.compile(r"(smtps?)://(\[[^\[\]/@]*\]|[^\[\]/@:]*)(?::([0-9]{1,5}))?/?\Z")
 _PORTS = {"smtp": 25, "smtps": 465}
-
-
-def duration(text: str) -> int:
-    """Seconds."""
-    found = _MEASURE.match(text)
-    if not found or found[2] not in _SECONDS:
-        raise ValueError("a duration is a number and s, m, h, d or w, such as 20m or 7d")
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    if not 1 <= seconds <= 10 * 365 * 86400:
-        raise ValueError("a duration is at least 1s and at most ten years")
-    return seconds
-
-
-def size(text: str) -> int:
-    """Bytes."""
-    found = _MEASURE.match(text)
-    if not found or found[2] not in _BYTES:
-        raise ValueError("a size is a number and B, kB, MB, GB, KiB, MiB or GiB, such as 50MiB")
-    return int(found[1]) * _BYTES[found[2]]
-
-
-def message_size(text: str) -> int:
-    """Bytes, at least what RFC 5321 section 4.5.3.1.7 asks every host to take."""
-    number = size(text)
-    if not 65536 <= number <= 1 << 31:
-        raise ValueError("a message size is at least 64KiB (RFC 5321) and at most 2GiB")
-    return number
 
 
 def domain(text: str) -> str:
@@ -261,6 +232,9 @@ def control_line(text: str) -> str:
 FORMATS: dict[str, Callable[[str], Any]] = {
     "duration-with-unit": duration,
     "message-size": message_size,
+    "returned-size": returned_size,
+    "duration-or-end": report_time,
+    "duration-or-never": notice_time,
     "host-name": hostname,
     "mail-domain": mail_domain,
     "local-name": local_name,
