@@ -34,7 +34,7 @@ def write(notice: Notice) -> bytes:
             b'Content-Type: multipart/report; report-type=delivery-status;\n\tboundary="' + boundary + b'"\n',
             b"Content-Transfer-Encoding: 8bit\n" if eight_bit else b"",
             b"\n",
-            *(b"--" + boundary + b"\n" + part for part in parts),
+            *(b"--" + boundary + b"\n" + part + b"\n" for part in parts),  # the last line end is the boundary's
             b"--" + boundary + b"--\n",
         )
     )
@@ -76,10 +76,9 @@ def _late(notice: Notice) -> bytes:
     )
 
 
-def _part(kind: bytes, content: bytes, more: bytes = b"") -> bytes:
+def _part(kind: bytes, content: bytes) -> bytes:
     encoding = b"" if content.isascii() else b"Content-Transfer-Encoding: 8bit\n"
-    end = b"" if content.endswith(b"\n") else b"\n"
-    return b"Content-Type: " + kind + b"\n" + more + encoding + b"\n" + content + end
+    return b"Content-Type: " + kind + b"\n" + encoding + b"\n" + content
 
 
 # -- for programs -------------------------------------------------------------------------
