@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from appliance_process import MAIL_YAML, PAPERPATH, Appliance, free_port, wait_until
 from conftest import need
+from unpacked import unpacked
 
 from appliance import netstring
 
@@ -259,3 +260,66 @@ def test_tcpserver_may_start_them(host: Host) -> None:
             server.terminate()
     wait_until(lambda: host.letters("alice"), 5, "the mail")
     assert b"from unknown (127.0.0.1)" in host.letters("alice")[0]
+
+
+def by_client(folder: Path, servers: str, text: bytes, letter: bytes) -> int:
+    """Run qmail-qmqpc as programs run qmail-queue: the message on descriptor 0, the envelope on 1."""
+    control = folder / "generations" / "active" / "control"
+    control.mkdir(parents=True, exist_ok=True)
+    (control / "qmqpservers").write_text(servers)
+    (folder / "message").write_bytes(text)
+    (folder / "envelope").write_bytes(letter)
+    with (folder / "message").open("rb") as message, (folder / "envelope").open("rb") as envelope:
+        environ = {**os.environ, "PAPERPATH_STATE": str(folder)}
+        command = [PAPERPATH.with_name("qmail-qmqpc")]
+        return subprocess.run(command, stdin=message, stdout=envelope, check=False, env=environ, timeout=60).returncode
+
+
+def test_a_host_without_a_queue_hands_its_mail_over(host: Host, tmp_path: Path) -> None:
+    """By qmail-qmqpc, with qmail-queue's interface; small or large, to the first server that takes the connection."""
+    letter = b"Fsender@client.example\0Talice@example.org\0\0"
+    here = f"# comment\nrubbish\n127.0.0.1:{free_port()}\n127.0.0.1:{host.qmqp}\n"
+    (tmp_path / "generations").mkdir()
+    (tmp_path / "generations" / "one").mkdir()
+    (tmp_path / "generations" / "active").symlink_to("one")
+    large = b"Subject: large\n\n" + b"0123456789abcde\n" * 200_000
+    assert by_client(tmp_path, here, b"Subject: small\n\n", letter) == 0
+    assert by_client(tmp_path, here, large, letter) == 0
+    wait_until(lambda: len(host.letters("alice")) == 2, 5, "the mail")
+    assert any(text.endswith(large) for text in host.letters("alice"))
+    assert (
+        by_client(tmp_path, here, b"x", b"Fs@a\0T" + b"x" * 1001 + b"\0\0") == 31
+    )  # longer than QMQP's, not than ours
+    assert by_client(tmp_path, here, b"x", b"rubbish\0\0") == 91
+    assert by_client(tmp_path, "", b"x", letter) == 55
+    assert by_client(tmp_path, f"127.0.0.1:{free_port()}\n", b"x", letter) == 73
+    assert by_client(tmp_path, f"127.0.0.1:{host.appliance.port}\n", b"x", letter) == 74  # that is SMTP
+
+
+def test_nullmailer_hands_its_mail_over(host: Host, tmp_path: Path) -> None:
+    """The relay-only mailer of many small machines, by its QMQP."""
+    client = unpacked("nullmailer") / "usr" / "lib" / "nullmailer" / "qmqp"
+    letter = tmp_path / "letter"
+    letter.write_text("a@b.example\nalice@example.org\n\nSubject: from nullmailer\n\nhello\n")
+    command = ["sh", "-c", 'exec "$@" 3<letter </dev/null', "sh", client, "--host=127.0.0.1", f"--port={host.qmqp}"]
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, check=False, timeout=30)
+    assert done.returncode == 0, done
+    wait_until(lambda: host.letters("alice"), 5, "the mail")
+    assert host.letters("alice")[0].endswith(b"Subject: from nullmailer\n\nhello\n")
+
+
+def test_qmqp_sink_takes_from_our_client(tmp_path: Path) -> None:
+    """Postfix's QMQP server, as a second opinion on what qmail-qmqpc sends."""
+    port = free_port()
+    user = ["-u", "root"] if os.geteuid() == 0 else []
+    (tmp_path / "generations" / "one").mkdir(parents=True)
+    (tmp_path / "generations" / "active").symlink_to("one")
+    with subprocess.Popen(
+        [need("qmqp-sink", "postfix"), *user, f"127.0.0.1:{port}", "10"], stdout=subprocess.DEVNULL
+    ) as sink:
+        try:
+            letter = b"Fs@client.example\0Ta@b.example\0Tc@d.example\0\0"
+            servers = f"127.0.0.1:{port}\n"
+            wait_until(lambda: by_client(tmp_path, servers, b"Subject: x\n\ny\n", letter) == 0, 5, "a K")
+        finally:
+            sink.terminate()
