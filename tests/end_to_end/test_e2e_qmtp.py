@@ -311,12 +311,9 @@ def test_nullmailer_hands_its_mail_over(host: Host, tmp_path: Path) -> None:
 def test_qmqp_sink_takes_from_our_client(tmp_path: Path) -> None:
     """Postfix's QMQP server, as a second opinion on what qmail-qmqpc sends."""
     port = free_port()
-    user = ["-u", "root"] if os.geteuid() == 0 else []
     (tmp_path / "generations" / "one").mkdir(parents=True)
     (tmp_path / "generations" / "active").symlink_to("one")
-    with subprocess.Popen(
-        [need("qmqp-sink", "postfix"), *user, f"127.0.0.1:{port}", "10"], stdout=subprocess.DEVNULL
-    ) as sink:
+    with subprocess.Popen([need("qmqp-sink", "postfix"), f"127.0.0.1:{port}", "10"], stdout=subprocess.DEVNULL) as sink:
         try:
             letter = b"Fs@client.example\0Ta@b.example\0Tc@d.example\0\0"
             servers = f"127.0.0.1:{port}\n"
