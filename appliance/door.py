@@ -1,4 +1,4 @@
-"""The doors of the queue, and the role token that opens one.
+"""The doors of the queue and of the launcher, and the role token that opens one.
 
 Landlock does not restrict who connects to a Unix socket, so every door asks for a token:
 made fresh at boot, one file per role, read by a program before it locks itself in.  The
@@ -17,6 +17,7 @@ DOORS: dict[str, frozenset[str]] = {
     "intake": frozenset({"smtpd", "local", "inject", "qmtpd"}),
     "lease": frozenset({"local", "remote"}),
     "admin": frozenset({"admin"}),
+    "launch": frozenset({"local"}),  # the launcher's
 }
 ROLES = sorted(frozenset[str]().union(*DOORS.values()))
 

@@ -63,15 +63,17 @@ class Rules:
     """What a program may still do; all else is refused.
 
     read     files and folders: read and list, everything below
-    write    folders: read, list, create, write, rename and remove below
+    write    folders: read, list, create, write, rename and remove below; devices: read and write
+    execute  files and folders: read, list and start programs below
     bind     TCP ports to listen on
-    connect  TCP ports to connect to
+    connect  TCP ports to connect to; None: all
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
+    execute: tuple[Path, ...] = ()
     bind: tuple[int, ...] = ()
-    connect: tuple[int, ...] = ()
+    connect: tuple[int, ...] | None = ()
 
 
 def lock(rules: Rules, abi: int | None = None) -> list[str]:
@@ -92,13 +94,13 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
         handled |= _TRUNCATE
     if known >= 5:
         handled |= _IOCTL_DEV
-    net = _BIND | _CONNECT if known >= 4 else 0
+    net = 0 if known < 4 else _BIND if rules.connect is None else _BIND | _CONNECT
     attributes = struct.pack("QQQ", handled, net, _SCOPE)[: 8 if known < 4 else 16 if known < 6 else 24]
     ruleset = _check(_call(_CREATE_RULESET, attributes, len(attributes), 0), "landlock")
     try:
         _allow_files(ruleset, rules, handled)
         if net:
-            for right, ports in ((_BIND, rules.bind), (_CONNECT, rules.connect)):
+            for right, ports in ((_BIND, rules.bind), (_CONNECT, rules.connect or ())):
                 for port in ports:
                     rule = struct.pack("QQ", right, port)
                     _check(_call(_ADD_RULE, ruleset, _NET_PORT, rule, 0), f"port {port}")
@@ -124,7 +126,7 @@ def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
     for path in _python():
         _allow(ruleset, path, _READ & handled, needed=False)
     _allow(ruleset, "/dev/null", (_READ | _WRITE_FILE) & handled, needed=False)
-    for right, paths in ((_READ, rules.read), (_READ | _CHANGE, rules.write)):
+    for right, paths in ((_READ, rules.read), (_READ | _CHANGE, rules.write), (_READ | _EXECUTE, rules.execute)):
         for chosen in paths:
             _allow(ruleset, chosen, right & handled, needed=True)
 

@@ -65,6 +65,11 @@ class State:
     def tokens(self) -> Path:
         return self.root / "run" / "tokens"
 
+    @property
+    def scratch(self) -> Path:
+        """The programs of dot-qmail files have their TMPDIR here while they run."""
+        return self.root / "run" / "tmp"
+
     def door(self, name: str) -> Path:
-        """The queue's socket of that name: intake, lease or admin."""
+        """The socket of that name: intake, lease or admin of the queue, launch of the launcher."""
         return self.root / "run" / f"{name}.sock"

@@ -4,12 +4,14 @@ A large one is a descriptor that the queue opened; its offset is shared with the
 is only read at explicit offsets.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 
 from appliance import safeio
 
 _CHUNK = 256 * 1024
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _HEADER = 1024 * 1024  # bytes of a large message in which the end of its header is looked for
 
 
@@ -28,6 +30,22 @@ class Content:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def descriptor(self) -> int:
+        """A descriptor at offset 0 to read it from, for one reader; the caller closes it. Raises OSError."""
+        if self._data is None:
+            fd = os.dup(self._fd)
+            os.lseek(fd, 0, os.SEEK_SET)
+            return fd
+        fd = os.memfd_create("message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            safeio.write_all(fd, self._data)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+            os.lseek(fd, 0, os.SEEK_SET)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
 
     def write_to(self, fd: int, head: bytes) -> None:
         """Write `head` and the content. Raises OSError."""

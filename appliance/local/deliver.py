@@ -2,65 +2,49 @@
 
 For each recipient, in qmail-local's order: the user, the home, the loop check, the dot-qmail file,
 its mailboxes, its forwards.  Mailboxes of the whole batch are written together, and so are
-forwards.  Whatever goes wrong unforeseen is temporary and that recipient's alone.
+forwards; a file with programs is carried out line by line, beside the batch.  Whatever goes wrong
+unforeseen is temporary and that recipient's alone.
 """
 
-import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
 
-from appliance import address, log, message_id
+from appliance import address, log
 from appliance.control import Control
-from appliance.errors import MailError, Permanent, Result, Temporary, internal
+from appliance.errors import MailError, Permanent, Temporary, internal
 from appliance.lease import Delivery, Report
+from appliance.local.beside import Beside
 from appliance.local.content import Content
+from appliance.local.environment import Circumstances, environment
 from appliance.local.forward import Forward, Forwarder
 from appliance.local.lookup import Book, Resident, check_home
-from appliance.local.maildir import Attempt, Letter, Maildirs
-from appliance.local.plan import Plan, return_path
+from appliance.local.maildir import Letter, Maildirs
+from appliance.local.plan import return_path
+from appliance.local.recipient import Recipient, report
+from appliance.local.steps import Job, Steps
+from appliance.message import mbox
 from appliance.state import State
-
-_NOWHERE = Plan((), ())
-
-_DISK = {
-    errno.ENOSPC: (452, "4.3.1", "the disk of the mailboxes is full"),
-    errno.EDQUOT: (452, "4.2.2", "the mailbox is full"),
-    errno.ENOENT: (451, "4.2.1", "the Maildir does not exist"),
-    errno.ENOTDIR: (451, "4.2.1", "the Maildir is not a folder"),
-    errno.EACCES: (451, "4.2.1", "the Maildir is not accessible"),
-    errno.EMFILE: (451, "4.3.2", "too many open files, try again later"),
-}
-
-
-class Recipient(Attempt):
-    """One recipient's attempt: what is to be done, and what came of it."""
-
-    __slots__ = ("address", "delivery", "forward", "plan", "resident")
-
-    def __init__(self, delivery: Delivery, address: bytes) -> None:
-        super().__init__()
-        self.delivery = delivery
-        self.address = address
-        self.resident: Resident | None = None
-        self.plan = _NOWHERE
-        self.forward: Forward | None = None
 
 
 class Deliverer:
     """Carries out deliveries by the configuration that is active when each batch begins."""
 
-    def __init__(self, state: State, maildirs: Maildirs, forwarder: Forwarder) -> None:
-        self._root = os.fsencode(state.root)
+    def __init__(self, state: State, maildirs: Maildirs, forwarder: Forwarder, steps: Steps) -> None:
+        self._root = os.fsencode(os.path.abspath(state.root))
         self._control = Control(state)
         self._maildirs = maildirs
         self._forwarder = forwarder
+        self.beside = Beside(self._control, steps)
         self._book: Book | None = None
         self._generation: object = None
         self._homes: set[bytes] = set()  # that may be written to
 
     def deliver(self, batch: Sequence[tuple[Delivery, Content]]) -> Iterator[list[tuple[Delivery, list[Report]]]]:
-        """Deliver; yields the deliveries with their reports: first all that wait for no forward, then the rest."""
+        """Deliver; yields the deliveries with their reports: first all that wait for no forward, then the rest.
+
+        Deliveries with a recipient whose file starts programs are not among them: they are begun in `beside`.
+        """
         try:
             book = self._current()
         except (OSError, ValueError, LookupError) as error:
@@ -78,18 +62,32 @@ class Deliverer:
         forwards: list[Forward] = []
         done: list[tuple[Delivery, list[Report]]] = []
         waiting: list[tuple[Delivery, list[Recipient]]] = []
+        aside: list[tuple[Delivery, list[Recipient]]] = []
         for delivery, recipients in work:
             its = [to.forward for to in recipients if to.forward is not None and to.failure is None]
-            if its:
-                forwards.extend(its)
+            forwards.extend(its)
+            if any(to.job is not None for to in recipients):
+                aside.append((delivery, recipients))
+            elif its:
                 waiting.append((delivery, recipients))
             else:
-                done.append((delivery, [_report(to) for to in recipients]))
+                done.append((delivery, [report(to) for to in recipients]))
         if done:
             yield done
         if forwards:
             self._forwarder.send(forwards)
-            yield [(delivery, [_report(to) for to in recipients]) for delivery, recipients in waiting]
+        if waiting:
+            yield [(delivery, [report(to) for to in recipients]) for delivery, recipients in waiting]
+        for delivery, recipients in aside:
+            self.beside.add(delivery, recipients, [to.job for to in recipients if to.job is not None])
+
+    def finished(self, *, stop: bool = False) -> Iterator[tuple[Delivery, list[Report], bool]]:
+        """The deliveries beside that are done, and whether the queue still waits for their reports.
+
+        stop: begin no more, and wait a while for those that are under way.
+        """
+        for its in self.beside.stop() if stop else self.beside.finished():
+            yield its.delivery, [report(to) for to in its.recipients], its.leased
 
     def _current(self) -> Book:
         generation = self._control.current()
@@ -116,6 +114,8 @@ class Deliverer:
                 raise Permanent(554, "5.4.6", "this message is looping: it already has my Delivered-To line")
             to.plan = book.plan(who)
             sender = address.verp(to.delivery.sender, who.public)
+            if to.plan.steps:
+                to.job = self._job(book, to, who, sender)
             if to.plan.maildirs:
                 head = return_path(sender) + who.delivered_to
                 letters.extend([Letter(folder, head, content, to) for folder in to.plan.maildirs])
@@ -126,39 +126,24 @@ class Deliverer:
         except Exception as error:  # noqa: BLE001  # a bug must not end the batch, nor bounce a mail
             to.failure = internal(repr(error))
 
-
-def _report(to: Recipient) -> Report:
-    """What the queue is told, and the log."""
-    if to.failure is not None:
-        return _failed(to, to.failure)
-    delivery, who, steps = to.delivery, to.resident, to.plan
-    name = message_id.text(delivery.message)
-    public = who.public if who else to.address
-    delay = time.time() - message_id.born(delivery.message)
-    text = b"did %d+%d+0" % (len(steps.maildirs), len(steps.forwards))
-    if who is not None:
-        for _ in steps.maildirs:
-            log.delivered(name, public, who.place, delivery.attempt, delay, text)
-    if to.forward is not None:
-        text += b" qp " + to.forward.new.encode()
-        for address in steps.forwards:
-            log.forwarded(name, public, to.forward.new, address)
-    elif not steps.maildirs:
-        log.delivered(name, public, "nowhere", delivery.attempt, delay, text)
-    return Report(Result.DONE, text)
-
-
-def _failed(to: Recipient, failure: Exception) -> Report:
-    """A failure as the sender and the queue's log see it; its cause goes to our log only."""
-    error = failure if isinstance(failure, MailError) else _temporary(failure)
-    if error.cause is not None:
-        address = (to.resident.public if to.resident else to.address).decode("utf-8", "replace")
-        log.trouble(f"message {message_id.text(to.delivery.message)} to {address}: {error.text}", error.cause)
-    return Report(error.result, f"{error.code} {error.enhanced} {error.text}".encode())
-
-
-def _temporary(failure: Exception) -> Temporary:
-    """What went wrong on the disk, in words for the sender."""
-    number = failure.errno if isinstance(failure, OSError) else None
-    code, enhanced, text = _DISK.get(number or 0, (451, "4.3.0", "cannot deliver to the mailbox now"))
-    return Temporary(code, enhanced, text, failure)
+    def _job(self, book: Book, to: Recipient, who: Resident, sender: bytes) -> Job:
+        """The lines of a file that starts programs or writes an mbox. Raises Temporary."""
+        if self.beside.full:
+            raise Temporary(451, "4.3.2", "too many deliveries to programs wait, try again later")
+        now = time.time()
+        new_sender = book.forward_sender(who, sender)
+        at = Circumstances(
+            sender=sender,
+            new_sender=new_sender,
+            recipient=who.recipient,
+            user=who.user,
+            home=who.home,
+            ext=who.ext,
+            default=book.default(who),
+            delivered_to=who.delivered_to,
+            now=now,
+        )
+        head = return_path(sender) + who.delivered_to
+        forward = Forward(new_sender, (), who.delivered_to, Content(b"", 0))
+        from_line = mbox.from_line(sender, now)
+        return Job(to.delivery, who.home, to.plan.steps, head, from_line, environment(at), forward, to)

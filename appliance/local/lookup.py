@@ -41,7 +41,8 @@ class Resident:
     """A recipient with a home here.
 
     home, compiled  the home itself, and its folder in the generation
-    dash, ext       as in users/assign, the rest of a wildcard's address appended to ext
+    user            as in users/assign
+    dash, ext       as there, the rest of a wildcard's address appended to ext
     names           of the dot-qmail files, in the order they are tried
     public          the address as the world knows it
     delivered_to    the line for the top of the message
@@ -57,6 +58,7 @@ class Resident:
     names: tuple[bytes, ...]
     delivered_to: bytes
     place: str
+    user: bytes
 
 
 class Book:
@@ -95,18 +97,26 @@ class Book:
             tuple([name for name, _ in dotqmail.search(user.dash, user.ext)]),
             plan.delivered_to(recipient),
             "maildir " + os.fsdecode(user.home),
+            user.name,
         )
         return _remember(self._residents, recipient, found)
 
     def plan(self, who: Resident) -> Plan:
         """The steps for a resident, found as qmail-local finds them. Raises MailError."""
         for name in who.names:
-            file = self._from_generation(who.compiled + b"/" + name) or _read(who.home + b"/" + name)
+            file = self._file(who, name)
             if file is not None:
                 return self._follow(*file, who.home)
         if who.dash:
             raise Permanent(550, "5.1.1", NO_MAILBOX)
         return self._follow(b"", 0, who.home)
+
+    def default(self, who: Resident) -> bytes | None:
+        """What the `default` in the name of the resident's file stands for: DEFAULT of a program. Raises Temporary."""
+        for name, default in dotqmail.search(who.dash, who.ext):
+            if self._file(who, name) is not None:
+                return default
+        return None
 
     def forward_sender(self, who: Resident, sender: bytes) -> bytes:
         """The sender for what is forwarded: the owner's address if there is an -owner file."""
@@ -128,6 +138,10 @@ class Book:
         except DotQmailError as error:
             raise Temporary(451, error.enhanced, f"cannot follow the mailbox's .qmail file: {error}") from error
         return _remember(self._plans, key, plan.plan(lines, home))
+
+    def _file(self, who: Resident, name: bytes) -> tuple[bytes, int] | None:
+        """A dot-qmail file and its mode: the generation's, else the home's own. Raises Temporary."""
+        return self._from_generation(who.compiled + b"/" + name) or _read(who.home + b"/" + name)
 
     def _from_generation(self, path: bytes) -> tuple[bytes, int] | None:
         if path not in self._compiled:

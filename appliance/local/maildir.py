@@ -5,6 +5,7 @@ those folders are made durable; only then is any of them delivered.  One file's 
 its own.  qmail syncs no directory; Linux needs it.
 """
 
+import itertools
 import os
 import socket
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from appliance.local.content import Content
 from appliance.local.disk import Disk
 
+_NUMBERS = itertools.count(1)  # of all files of this process; threads may take them at the same time
 _TOGETHER = 400  # files open at a time
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -54,7 +56,6 @@ class Maildirs:
         # slash and colon mean something in a Maildir's names
         host = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
         self._tail = os.fsencode(host[:64])
-        self._count = 0
         self._used: set[bytes] = set()
 
     def deliver(self, letters: Sequence[Letter]) -> None:
@@ -103,10 +104,9 @@ class Maildirs:
 
     def _write(self, letter: Letter) -> bool:
         """Write the file in tmp/, not yet durable."""
-        self._count += 1
         now = time.time_ns()
         seconds, micro = now // 1_000_000_000, now // 1000 % 1_000_000
-        letter.name = b"/%d.M%dP%dQ%d.%b" % (seconds, micro, os.getpid(), self._count, self._tail)
+        letter.name = b"/%d.M%dP%dQ%d.%b" % (seconds, micro, os.getpid(), next(_NUMBERS), self._tail)
         try:
             letter.fd = self._open(letter.folder, letter.name)
         except OSError as error:

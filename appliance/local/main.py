@@ -9,6 +9,7 @@ from appliance.local.deliver import Deliverer
 from appliance.local.disk import Disk
 from appliance.local.forward import Forwarder
 from appliance.local.maildir import Maildirs
+from appliance.local.steps import Steps
 from appliance.local.worker import Worker
 from appliance.state import State
 
@@ -39,7 +40,10 @@ def main(state: State) -> int:
     forwarder = Forwarder(state, hello)
     log.started(name, sync="syncfs" if disk.whole else "fdatasync")
     log.flush()
-    Worker(state, hello, Deliverer(state, Maildirs(os.fsencode(state.mail), disk), forwarder), stop).run()
+    mail = os.fsencode(os.path.abspath(state.mail))
+    # one at a time, each synced by itself
+    steps = Steps(state, hello, mail, Maildirs(mail, Disk(mail, whole=False)))
+    Worker(state, hello, Deliverer(state, Maildirs(mail, disk), forwarder, steps), stop).run()
     log.stopping("signal")
     forwarder.close()
     disk.close()

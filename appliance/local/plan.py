@@ -8,35 +8,37 @@ from dataclasses import dataclass
 
 from appliance import address
 from appliance.dotqmail import Action, Instruction
-from appliance.errors import Temporary
-
-_NOT_SERVED = {
-    Action.PROGRAM: "program deliveries are not served yet",
-    Action.MBOX: "mbox deliveries are not served yet",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps for a recipient: Maildirs (absolute paths), then forwards in one new message."""
+    """The steps for a recipient: Maildirs (absolute paths), then forwards in one new message.
+
+    steps  if the file has a line that starts a program or writes an mbox: all its lines, to be carried out in their
+           order, and neither maildirs nor forwards
+    """
 
     maildirs: tuple[bytes, ...]
     forwards: tuple[bytes, ...]
+    steps: tuple[Instruction, ...] = ()
 
 
 def plan(instructions: list[Instruction], home: bytes) -> Plan:
-    """The steps of a dot-qmail file in this home. Raises Temporary for what is not served yet."""
-    maildirs: list[bytes] = []
-    forwards: dict[bytes, None] = {}  # an address named twice gets one copy
-    for instruction in instructions:
-        if instruction.action is Action.MAILDIR:
-            target = instruction.target
-            maildirs.append((target if target[:1] == b"/" else home + b"/" + target.removeprefix(b"./")).rstrip(b"/"))
-        elif instruction.action is Action.FORWARD:
-            forwards[instruction.target] = None
-        else:
-            raise Temporary(451, "4.3.0", _NOT_SERVED[instruction.action])
-    return Plan(tuple(maildirs), tuple(forwards))
+    """The steps of a dot-qmail file in this home."""
+    steps = tuple([_absolute(instruction, home) for instruction in instructions])
+    if any(step.action in (Action.PROGRAM, Action.MBOX) for step in steps):
+        return Plan((), (), steps)
+    maildirs = tuple([step.target for step in steps if step.action is Action.MAILDIR])
+    # an address named twice gets one copy
+    return Plan(maildirs, tuple(dict.fromkeys(step.target for step in steps if step.action is Action.FORWARD)))
+
+
+def _absolute(step: Instruction, home: bytes) -> Instruction:
+    """A mailbox's path from the root, without slashes at its end."""
+    if step.action not in (Action.MAILDIR, Action.MBOX):
+        return step
+    path = step.target if step.target[:1] == b"/" else home + b"/" + step.target.removeprefix(b"./")
+    return Instruction(step.action, path.rstrip(b"/"))
 
 
 def delivered_to(recipient: bytes) -> bytes:

@@ -40,6 +40,7 @@ class Worker:
         self._stop = stop
         self._remembered = Remembered()
         self._decoder = netstring.Decoder(lease.FRAME)
+        self._leased: dict[int, tuple[bytes, ...]] = {}  # all recipients of deliveries that came before
         self._failed = 0  # attempts to reach the queue since it last sent something
 
     def run(self) -> None:
@@ -55,6 +56,8 @@ class Worker:
                     if self._failed == _TELL:
                         log.trouble("no connection to the queue, trying again", error)
                         log.flush()
+            self._deliverer.beside.forget()
+            self._leased.clear()
 
     def _stopped(self, seconds: float) -> bool:
         return bool(select.select([self._stop], [], [], seconds)[0])
@@ -66,6 +69,8 @@ class Worker:
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         poll.register(self._stop, select.POLLIN)
+        beside = self._deliverer.beside.ready
+        poll.register(beside, select.POLLIN)
         while True:
             ready = [fd for fd, _ in poll.poll(0)]
             if ready and len(waiting) < BATCH:
@@ -74,7 +79,11 @@ class Worker:
             elif not waiting:
                 ready = [fd for fd, _ in poll.poll()]
             if self._stop in ready:
+                self._tell_finished(connection, stop=True)
                 return  # what is leased and not begun goes back to the queue with the connection
+            if beside in ready:
+                self._tell_finished(connection)
+                ready.remove(beside)
             if ready:
                 self._receive(connection, waiting)
             batch, waiting = waiting[:BATCH], waiting[BATCH:]
@@ -136,21 +145,41 @@ class Worker:
                 content.close()
 
     def _batch(self, connection: socket.socket, batch: Sequence[tuple[Delivery, Content]]) -> None:
-        leased: dict[int, tuple[bytes, ...]] = {}  # the recipients of deliveries that came before
         for delivery, _ in batch:
             if delivery.message in self._remembered:
-                leased[delivery.id] = delivery.recipients
+                self._leased[delivery.id] = delivery.recipients
                 delivery.recipients = self._remembered.unknown(delivery)
+        told = 0
         for reported in self._deliverer.deliver(batch):
-            frames = [self._report(delivery, reports, leased.get(delivery.id)) for delivery, reports in reported]
+            frames = [self._report(delivery, reports) for delivery, reports in reported]
             log.flush()  # before the report: what the queue forgets must be in the log
             connection.sendall(b"".join(frames) + lease.encode_credit(len(frames)))
+            told += len(frames)
+        if told < len(batch):  # the others go on beside; they keep nobody waiting
+            connection.sendall(lease.encode_credit(len(batch) - told))
 
-    def _report(self, delivery: Delivery, reports: list[Report], leased: tuple[bytes, ...] | None) -> bytes:
+    def _tell_finished(self, connection: socket.socket, *, stop: bool = False) -> None:
+        """Report what is done beside; what was leased before the queue restarted is only remembered."""
+        frames: list[bytes] = []
+        for delivery, reports, leased in self._deliverer.finished(stop=stop):
+            if leased:
+                frames.append(self._report(delivery, reports))
+            else:
+                self._remember(delivery, reports)
+        log.flush()
+        if frames:
+            connection.sendall(b"".join(frames))
+
+    def _report(self, delivery: Delivery, reports: list[Report]) -> bytes:
         """The report's frame; who has the message is remembered in case the queue does not get it."""
+        self._remember(delivery, reports)
+        if self._leased:
+            leased = self._leased.pop(delivery.id, None)
+            if leased is not None:
+                reports = self._remembered.complete(delivery, reports, leased)
+        return lease.encode_report(delivery.id, reports)
+
+    def _remember(self, delivery: Delivery, reports: list[Report]) -> None:
         results = zip(delivery.recipients, reports, strict=True)
         if done := [recipient for recipient, report in results if report.result is Result.DONE]:
             self._remembered.add(delivery.message, done)
-        if leased is not None:
-            reports = self._remembered.complete(delivery, reports, leased)
-        return lease.encode_report(delivery.id, reports)

@@ -99,19 +99,6 @@ def test_a_message_of_twenty_mebibytes_arrives_whole(appliance: Callable[..., Ap
     assert body == text.replace("\r\n", "\n").encode() + b"\n"
 
 
-def test_a_program_line_waits_and_is_never_bounced(appliance: Callable[..., Appliance]) -> None:
-    """Until programs are served, mail for one is deferred with a clear reason."""
-    running = appliance().start()
-    yaml = running.config.read_text().replace("bob: {}", 'bob: {deliver: ["|/usr/bin/mailfilter"]}')
-    assert running.stop() == 0
-    running.configure(yaml)
-    running.start()
-    running.send("bob@example.org")
-    wait_until(lambda: running.log("deferred"), 5, "a deferral in the log")
-    (waiting,) = running.queue()
-    assert "program" in str(waiting)
-
-
 @pytest.mark.parametrize("client", ["msmtp", "curl"])
 def test_everyday_clients_get_through(appliance: Callable[..., Appliance], client: str, tmp_path) -> None:
     """Clients such as msmtp and curl deliver without any special setting."""

@@ -92,8 +92,7 @@ def test_nobody_is_nobody_for_good(book: Book, recipient: bytes) -> None:
         (b"./Maildir/", 0o700, "4.7.0", "the x bit: it may only forward"),
         (b"+list\n./Maildir/", 0o600, "4.7.0", "+list: the same from there on"),
         (b"\n./Maildir/", 0o600, "4.2.1", "an empty first line"),
-        (b"|program", 0o600, "4.3.0", "programs are not served yet"),
-        (b"./Mailbox", 0o600, "4.3.0", "nor mbox files"),
+        (b"&a@b\n+list\n|program", 0o600, "4.7.0", "a program line after +list"),
         (b"#" * 1_048_577, 0o600, "4.3.0", "no instructions are that long"),
     ],
 )

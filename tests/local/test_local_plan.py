@@ -3,7 +3,6 @@
 import pytest
 
 from appliance.dotqmail import instructions
-from appliance.errors import Temporary
 from appliance.local.plan import Plan, delivered_to, forward_sender, plan, return_path
 
 
@@ -25,10 +24,13 @@ def test_steps(text: bytes, steps: Plan, reason: str) -> None:
 
 
 @pytest.mark.parametrize("line", [b"|/usr/bin/filter", b"./Mailbox"])
-def test_what_is_not_served_yet_is_deferred_before_anything_is_done(line: bytes) -> None:
-    """A Maildir line before it must not deliver again at each retry."""
-    with pytest.raises(Temporary, match="not served yet"):
-        plan(instructions(b"./Maildir/\n" + line), b"/h")
+def test_a_file_with_a_program_or_an_mbox_is_carried_out_line_by_line(line: bytes) -> None:
+    """All its lines are steps, in their order."""
+    found = plan(instructions(b"&a@b\n./Maildir/\n" + line + b"\n&c@d\n/srv/m"), b"/h")
+    target = line[1:] if line[:1] == b"|" else b"/h/Mailbox"
+    assert [step.target for step in found.steps] == [b"a@b", b"/h/Maildir", target, b"c@d", b"/srv/m"]
+    assert not found.maildirs
+    assert not found.forwards
 
 
 @pytest.mark.parametrize(

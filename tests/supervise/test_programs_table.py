@@ -17,7 +17,9 @@ def names(folder: Path, **files: str) -> list[str]:
 
 def test_the_queue_starts_first_and_smtpd_last(tmp_path: Path) -> None:
     """So that nothing comes in before it can be kept."""
-    assert names(tmp_path, listen="smtp:127.0.0.1:2525\n") == ["queue", "local-1", "remote-1", "smtpd-1", "config"]
+    assert names(tmp_path, listen="smtp:127.0.0.1:2525\n") == [
+        *("queue", "launcher", "local-1", "remote-1", "smtpd-1", "config"),
+    ]
 
 
 @pytest.mark.parametrize(
