@@ -35,7 +35,7 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
         "locals": _lines(hosts),
         "rcpthosts": _lines(sorted(names + hosts)),
         "virtualdomains": _lines(f"{name}:{name}" for name in names),
-        "smtproutes": _lines(sorted(_smtproute(route) for route in configuration.routes)),
+        "smtproutes": _lines(sorted(_route(route) for route in configuration.routes if route.via.scheme != "qmtp")),
         "routesecurity": _lines(sorted(_security(route) for route in configuration.routes if route.secured)),
         "doublebounceto": _lines([postmaster]),
         "doublebouncehost": _lines([postmaster_host]),
@@ -51,6 +51,8 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
         "log": _lines([f"format:{configuration.log_format}"]),
         "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
     }
+    if qmtp := [route for route in configuration.routes if route.via.scheme == "qmtp"]:
+        files["qmtproutes"] = _lines(sorted(map(_route, qmtp)))
     files |= {
         f"{each.name}from": _lines(sorted(map(str, each.allow)))
         for each in configuration.listeners
@@ -64,7 +66,7 @@ def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _smtproute(route: Route) -> str:
+def _route(route: Route) -> str:
     # an empty relay means the domain's own MX
     return f"{route.domain}:{route.via.host}:{route.via.port}" if route.via.host else f"{route.domain}:"
 

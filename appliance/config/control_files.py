@@ -38,6 +38,7 @@ KNOWN = {
     "percenthack": ControlFile(many=True, read=values.domain),
     "plusdomain": ControlFile(read=values.domain),
     "qmqpservers": ControlFile(many=True, read=values.ip_address),
+    "qmtproutes": ControlFile(many=True, read=control_lines.route),
     "queuelifetime": ControlFile(read=control_lines.count),
     "rcpthosts": ControlFile(many=True, read=control_lines.listed),
     "resolvers": ControlFile(many=True, read=values.endpoint),  # ours: name servers instead of resolv.conf's
@@ -56,6 +57,7 @@ LATER = frozenset({"defaultdomain", "defaulthost", "idhost", "plusdomain", "qmqp
 ALSO_KEY: dict[str, Path] = {
     "me": ("hostname",),
     "smtproutes": ("routes",),
+    "qmtproutes": ("routes",),
     "concurrencylocal": ("queue", "concurrency", "local"),
     "concurrencyremote": ("queue", "concurrency", "remote"),
     "queuelifetime": ("queue", "lifetime"),

@@ -91,7 +91,7 @@ class Route:
     @property
     def secured(self) -> bool:
         """It needs TLS or AUTH."""
-        return self.via.scheme != "smtp" or self.username is not None or self.password_file is not None
+        return self.via.scheme == "smtps" or self.username is not None or self.password_file is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 # RFC 5321 section 4.1.2 dot-string, which needs no quotes anywhere
 _ATOMS = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _DOT_STRING = re.compile(rf"{_ATOMS}(?:\.{_ATOMS})*\Z")
-_VIA = re.compile(r"(smtps?)://(\[[^\[\]/@]*\]|[^\[\]/@:]*)(?::([0-9]{1,5}))?/?\Z")
-_PORTS = {"smtp": 25, "smtps": 465}
+_VIA = re.compile(r"(smtps?|qmtp)://(\[[^\[\]/@]*\]|[^\[\]/@:]*)(?::([0-9]{1,5}))?/?\Z")
+_PORTS = {"smtp": 25, "smtps": 465, "qmtp": 209}
 
 
 def domain(text: str) -> str:

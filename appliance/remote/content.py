@@ -1,5 +1,6 @@
 """A message's content on its way into a transaction: at once if it is small, streamed if it is large."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,17 @@ def wire_chunks(fd: int) -> Iterator[bytes]:
     for chunk in _chunks(fd):
         yield encoder.feed(chunk)
     yield encoder.finish()
+
+
+def raw_chunks(fd: int) -> Iterator[bytes]:
+    """The content behind a descriptor as it is stored. Each step blocks; raises OSError."""
+    return _chunks(fd)
+
+
+def discard(fetching: "asyncio.Future[Content]") -> None:
+    """Nobody wants a content any more that is being fetched."""
+    if not fetching.cancelled() and fetching.exception() is None:
+        os.close(fetching.result().fd)
 
 
 def _chunks(fd: int) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from appliance.remote.backlog import Backlog
 from appliance.remote.content import Content
 from appliance.remote.hops import Hop, SecureRoute
 from appliance.remote.own import Own
+from appliance.remote.qmtp import connection
 from appliance.remote.session import Session
 from appliance.remote.settings import Settings
 from appliance.remote.silent import Silent
@@ -264,7 +265,7 @@ class Dispatch:
         settings, key = backlog.settings, (address.ip, address.port)
         if self.silent.skip(key, self._loop.time()):
             return None, reports.unreachable(address.name, "it did not answer lately")
-        session = Session(self, address, settings.helo, settings.answer)
+        session = connection(self, backlog.hop, address, settings)
         self._of[session] = backlog
         try:
             async with asyncio.timeout(settings.connect):

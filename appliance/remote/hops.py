@@ -1,4 +1,4 @@
-"""Which host a domain's mail goes to next: smtproutes, as qmail-remote reads it.
+"""Which host a domain's mail goes to next: smtproutes, as qmail-remote reads it, and qmtproutes of the same form.
 
 Pure.  A route's value is `relay[:port]`; an empty one means: by MX after all.
 """
@@ -11,6 +11,7 @@ from appliance.errors import Temporary
 from appliance.route import suffixes
 
 SMTP = 25
+QMTP = 209
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Hop:
     host: bytes
     port: int = SMTP
     routed: bool = False
+    qmtp: bool = False
 
 
 class SecureRoute(Temporary):
@@ -29,8 +31,14 @@ class SecureRoute(Temporary):
 class Routes:
     """The routes of one generation."""
 
-    def __init__(self, smtproutes: Mapping[bytes, bytes], secured: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self,
+        smtproutes: Mapping[bytes, bytes],
+        secured: frozenset[bytes] = frozenset(),
+        qmtproutes: Mapping[bytes, bytes] | None = None,
+    ) -> None:
         self._relays = {key: relay(value) for key, value in smtproutes.items()}
+        self._relays |= {key: relay(value, qmtp=True) for key, value in (qmtproutes or {}).items()}
         self._secured = secured
 
     @property
@@ -48,9 +56,10 @@ class Routes:
         return Hop(domain)
 
 
-def relay(value: bytes) -> Hop | None:
+def relay(value: bytes, *, qmtp: bool = False) -> Hop | None:
     """The relay in a route's value; None if it is empty."""
     value = value.strip()
+    usual = QMTP if qmtp else SMTP
     if value.startswith(b"["):  # a literal in brackets: colons in it are its own
         host, _, rest = value[1:].partition(b"]")
         port = rest.removeprefix(b":")
@@ -61,8 +70,8 @@ def relay(value: bytes) -> Hop | None:
     if not host:
         return None
     digits = port[: len(port) - len(port.lstrip(b"0123456789"))]
-    number = int(digits) if digits and len(digits) <= 5 else SMTP
-    return Hop(host.lower(), number if 0 < number < 65536 else SMTP, routed=True)
+    number = int(digits) if digits and len(digits) <= 5 else usual
+    return Hop(host.lower(), number if 0 < number < 65536 else usual, routed=True, qmtp=qmtp)
 
 
 def literal(host: bytes) -> str | None:

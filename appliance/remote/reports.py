@@ -16,7 +16,12 @@ _CLEAN = bytes.maketrans(bytes(range(9)) + bytes(range(11, 32)) + b"\x7f", b"?" 
 
 def said(reply: Reply) -> bytes:
     """What the peer said, as a line of its own."""
-    return b"Remote host said: " + reply.text[:SAID].translate(_CLEAN)
+    return b"Remote host said: " + clean(reply.text)
+
+
+def clean(text: bytes) -> bytes:
+    """What a peer said, so that it can stand in a bounce and on a terminal."""
+    return text[:SAID].translate(_CLEAN)
 
 
 def failure(error: MailError) -> Report:
@@ -82,8 +87,13 @@ def _recipient(reply: Reply, host: bytes, accepted: int) -> Report:
 
 
 def _interrupted(transaction: Transaction, host: bytes) -> Report:
-    cause = (transaction.cause or "the answer to DATA makes no sense").encode("ascii", "replace")
-    text = b"Connected to " + host + b" but the connection died: " + cause + b". "
-    if transaction.dot_sent:  # RFC 5321 section 4.5.4.2: the peer may have it although it could not say so
+    cause = transaction.cause or "the answer to DATA makes no sense"
+    return interrupted(host, cause, duplicate=transaction.dot_sent)
+
+
+def interrupted(host: bytes, cause: str, *, duplicate: bool) -> Report:
+    """The connection broke in the middle. duplicate: the peer may have the message."""
+    text = b"Connected to " + host + b" but the connection died: " + cause.encode("ascii", "replace") + b". "
+    if duplicate:  # RFC 5321 section 4.5.4.2: although it could not say so
         text += b"Possible duplicate! "
     return Report(Result.TEMPORARY, text + b"(#4.4.2)\n")

@@ -230,7 +230,7 @@ class Session(asyncio.Protocol):
             else:
                 self._give_back(delivery, "the connection came to its end")
         except asyncio.CancelledError:
-            fetching.add_done_callback(_discard)
+            fetching.add_done_callback(content.discard)
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the message must get an answer
             self._hand.remove(delivery)
@@ -289,11 +289,6 @@ class Session(asyncio.Protocol):
 
     def _dead(self, cause: str) -> Report:
         return reports.failure(Temporary(451, "4.4.2", f"Connected to {self.address.ip} but no greeting: {cause}"))
-
-
-def _discard(fetching: "asyncio.Future[Content]") -> None:
-    if fetching.exception() is None:
-        os.close(fetching.result().fd)
 
 
 def _unreadable(error: OSError) -> Temporary:

@@ -42,7 +42,11 @@ class Settings:
             concurrency=-(-generation.integer("concurrencyremote", 20) // max(1, generation.processes("remote"))),
             connect=max(1, generation.integer("timeoutconnect", 60)),
             answer=max(1, generation.integer("timeoutremote", 1200)),
-            routes=Routes(generation.mapping("smtproutes"), frozenset(generation.mapping("routesecurity"))),
+            routes=Routes(
+                generation.mapping("smtproutes"),
+                frozenset(generation.mapping("routesecurity")),
+                generation.mapping("qmtproutes"),
+            ),
             resolvers=tuple(
                 (str(ip), port)
                 for ip, port in (endpoint.parse(line, 53) for line in generation.lines("resolvers") or ())

@@ -36,7 +36,7 @@ PROGRAMS = (
     Program("queue", "appliance.queue.main", 1, worker=False),
     Program("launcher", "appliance.launcher.main", 1, pinned=("programnetwork",), worker=False),
     Program("local", "appliance.local.main", 2, several=True),
-    Program("remote", "appliance.remote.main", 2, several=True, pinned=("smtproutes",)),
+    Program("remote", "appliance.remote.main", 2, several=True, pinned=("smtproutes", "qmtproutes")),
     Program("smtpd", "appliance.smtpd.main", 3, several=True, serves=frozenset({"smtp"}), pinned=("listen",)),
     Program(
         "pop3d",
