@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -320,3 +321,79 @@ def test_qmqp_sink_takes_from_our_client(tmp_path: Path) -> None:
             wait_until(lambda: by_client(tmp_path, servers, b"Subject: x\n\ny\n", letter) == 0, 5, "a K")
         finally:
             sink.terminate()
+
+
+def near(make: Callable[..., Appliance], port: int) -> Appliance:
+    """An appliance whose mail for the world goes to a port by QMTP."""
+    more = f'relay: {{allow_from: [127.0.0.1/32]}}\nroutes: [{{domain: "*", via: "qmtp://127.0.0.1:{port}"}}]'
+    yaml = MAIL_YAML.replace("  example.org:", "  near.example:", 1)
+    made = make(yaml=yaml.format(port=free_port(), more=more))
+    made.port = int(made.config.read_text().split("port: ")[1].split("}")[0])
+    return made.start()
+
+
+def test_a_route_may_be_qmtp(host: Host, appliance: Callable[..., Appliance]) -> None:
+    """Mail goes on by QMTP: many recipients, large ones, and what the other host refuses bounces to its sender."""
+    sending = near(appliance, host.qmtp)
+    sending.send("alice@example.org", "bob@example.org", "nobody@example.org", sender="bob@near.example")
+    for number in range(30):
+        sending.send("alice@example.org", text=f"number {number}")
+    large = "0123456789\r\n" * 30_000
+    sending.send("bob@example.org", text=large)
+    wait_until(lambda: len(host.letters("alice")) == 31 and len(host.letters("bob")) == 2, 15, "the mail")
+    assert any(large.replace("\r\n", "\n").encode() in text for text in host.letters("bob"))
+    bounces = sending.state / "mail" / "near.example" / "bob" / "Maildir" / "new"
+    (bounce,) = wait_until(lambda: list(bounces.glob("*")), 10, "a bounce")
+    assert b"no such mailbox here (#5.1.1)" in bounce.read_bytes()
+    lines = sending.log("delivered")
+    assert all("127.0.0.1]:" in str(line["to"]) for line in lines if line["program"] == "remote")
+
+
+class Peer:
+    """A QMTP host that answers as it is told, package by package."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, args=(list(answers),))
+        self.thread.start()
+
+    def _serve(self, answers: list[bytes | None]) -> None:
+        while answers:
+            client, _ = self.listener.accept()
+            client.settimeout(30)
+            with client:
+                decoder, frames = netstring.Decoder(10_000_000), 0
+                while answers and (data := client.recv(65536)):
+                    frames += len(decoder.feed(data))
+                    if frames < 3:
+                        continue
+                    frames -= 3
+                    answer = answers.pop(0)
+                    if answer is None:
+                        break
+                    client.sendall(answer)
+        self.listener.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "event", "text"),
+    [
+        (netstring.encode(b"Zcome back (#4.3.0)"), "deferred", "come back"),
+        (netstring.encode(b"Dno (#5.7.1)"), "failed", "no (#5.7.1)"),
+        (netstring.encode(b"?what"), "deferred", "what"),
+        (b"220 mx.example ESMTP\r\n", "deferred", "does not speak QMTP"),
+        (netstring.encode(b"K") * 2, "delivered", "accepted"),
+        (None, "deferred", "Possible duplicate"),
+    ],
+)
+def test_what_a_qmtp_host_may_answer(
+    appliance: Callable[..., Appliance], answer: bytes | None, event: str, text: str
+) -> None:
+    """Three letters; all else, and silence, is temporary."""
+    peer = Peer(answer)
+    sending = near(appliance, peer.port)
+    sending.send("x@example.org", sender="")
+    lines = wait_until(lambda: sending.log(event), 10, event)
+    peer.thread.join(10)
+    assert text in str(lines[0]["text"])
