@@ -84,7 +84,7 @@ def test_bounce_holds_the_header_only(running):
         worker.say(lease.encode_report(delivery.id, [lease.Report(Result.PERMANENT, b"no")]))
         remote.say(lease.encode_credit(1))
         bounce = lease.decode_delivery(remote.hear())
-    assert b"Subject: large\n\n--" in bounce.content
+    assert b"Subject: large\n\n\n--" in bounce.content
     assert b"The header of the message is attached: it is too large" in bounce.content
     running.wait_for(lambda: not bodies(running))
 

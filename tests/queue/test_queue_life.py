@@ -91,7 +91,7 @@ def test_one_bounce_at_the_end(desk, lines):
     assert b"invoked for bounce)" in content.splitlines()[0]
     assert content.count(b"<a@example.org>:\nno such user\n") == 1
     assert content.count(b"<b@example.org>:\nno such user\n") == 1
-    assert b"Subject: x\n\ntext\n--" in content
+    assert b"Subject: x\n\ntext\n\n--" in content
     assert desk.store.count() == 1
 
 
