@@ -27,6 +27,7 @@ RECIPIENTS = 100  # of one message in one delivery: RFC 5321 section 4.5.3.1.8 p
 FRAME = 8 * 1024 * 1024
 TEXT = 10_000  # bytes of a report's text that are kept, as in qmail-send
 FETCH_TIMEOUT = 60.0
+_APART = 16 * 1024  # bytes of content that are worth a piece of their own
 
 
 @dataclass(slots=True)
@@ -60,16 +61,24 @@ class Report(NamedTuple):
 
 def encode_delivery(delivery: Delivery) -> bytes:
     """The delivery's frame."""
-    content = delivery.content
+    return b"".join(delivery_pieces(delivery))
+
+
+def delivery_pieces(delivery: Delivery) -> list[bytes]:
+    """The same in pieces, a large content as it is: a connection can write it without another copy."""
+    content = delivery.content or b""
     header = b"%d %d %d %d %d\0%b\0" % (
         delivery.id,
         delivery.message,
         delivery.attempt,
         delivery.size,
-        content is not None,
+        delivery.content is not None,
         delivery.destination,
     )
-    return netstring.encode(header + envelope.encode(delivery.sender, delivery.recipients) + (content or b""))
+    start = header + envelope.encode(delivery.sender, delivery.recipients)
+    if len(content) < _APART:
+        return [netstring.encode(start + content)]
+    return [b"%d:%b" % (len(start) + len(content), start), content, b","]
 
 
 def decode_delivery(payload: bytes) -> Delivery:

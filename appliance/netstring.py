@@ -20,34 +20,44 @@ class Decoder:
     """Frames out of a byte stream that arrives in arbitrary pieces.
 
     limit: largest payload in bytes that is accepted; a larger one is a FramingError.
+    A large payload is put together once, when all of it is there.
     """
 
-    __slots__ = ("_buffer", "_limit", "_need")
+    __slots__ = ("_limit", "_missing", "_pieces", "_start")
 
     def __init__(self, limit: int) -> None:
-        self._buffer = b""
         self._limit = limit
-        self._need = 0
+        self._start = b""  # of a frame, up to its colon at most
+        self._pieces: list[bytes | memoryview] = []  # of a payload whose length is known
+        self._missing = 0  # bytes of it still to come, and its comma
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add `data`; return the payloads that are complete now, in order.
 
         Raises FramingError for a malformed or oversized frame.
         """
-        buffer = self._buffer + data if self._buffer else data
-        if len(buffer) < self._need:  # a large frame still on its way: do not look again
-            self._buffer = buffer
-            return []
         frames: list[bytes] = []
-        position, end = 0, len(buffer)
-        self._need = 0
+        position = 0
+        if self._missing:
+            if len(data) < self._missing:
+                self._pieces.append(data)
+                self._missing -= len(data)
+                return frames
+            position = self._missing
+            _expect_comma(data, position - 1)
+            frames.append(b"".join((*self._pieces, memoryview(data)[: position - 1])))
+            self._pieces, self._missing = [], 0
+        elif self._start:
+            data, self._start = self._start + data, b""
+        end = len(data)
         while position < end:
-            colon = buffer.find(b":", position, position + MAX_DIGITS + 1)
+            colon = data.find(b":", position, position + MAX_DIGITS + 1)
             if colon < 0:
-                if end - position > MAX_DIGITS or not buffer[position:].isdigit():
+                if end - position > MAX_DIGITS or not data[position:].isdigit():
                     raise FramingError("length expected")
+                self._start = data[position:]
                 break
-            digits = buffer[position:colon]
+            digits = data[position:colon]
             if not digits.isdigit() or (digits[:1] == b"0" and len(digits) > 1):
                 raise FramingError("malformed length")
             length = int(digits)
@@ -55,16 +65,20 @@ class Decoder:
                 raise FramingError(f"frame of {length} bytes, at most {self._limit} allowed")
             stop = colon + 1 + length
             if stop >= end:
-                self._need = stop + 1 - position
+                self._pieces, self._missing = [memoryview(data)[colon + 1 :]], stop + 1 - end
                 break
-            if buffer[stop] != 0x2C:
+            if data[stop] != 0x2C:
                 raise FramingError("comma expected")
-            frames.append(buffer[colon + 1 : stop])
+            frames.append(data[colon + 1 : stop])
             position = stop + 1
-        self._buffer = buffer[position:] if position else buffer
         return frames
 
     @property
-    def pending(self) -> int:
-        """Bytes of an incomplete frame."""
-        return len(self._buffer)
+    def pending(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return bool(self._missing or self._start)
+
+
+def _expect_comma(data: bytes, position: int) -> None:
+    if data[position] != 0x2C:
+        raise FramingError("comma expected")

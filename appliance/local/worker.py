@@ -21,7 +21,7 @@ from appliance.state import State
 
 CREDIT = 1200  # deliveries that the queue may give us at a time: a batch, and those after it
 BATCH = 400  # as many as come while a slow disk syncs the batch before: 25 ms where an fsync takes 5 ms
-_BYTES = 8 << 20  # of a batch at most, about
+_BYTES = 4 << 20  # of a batch at most, about
 _LARGE = 50  # large messages of a batch at most, and
 _LARGE_BYTES = 16 << 20  # their size, about
 GATHER = 0.005  # seconds for which more may come, if some came while we were at work; not when idle

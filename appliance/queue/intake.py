@@ -53,6 +53,9 @@ class Intake(Visitor):
         if self._service.unwritten > CROWD and self._chunks is None:
             self.transport.pause_reading()
             self._service.writer.submit(Resuming(self))
+        elif self._service.flow.behind and self._chunks is None:
+            self.transport.pause_reading()
+            self._service.flow.wait(self.resume)
 
     def _take(self, frame: bytes) -> None:
         try:
@@ -66,7 +69,7 @@ class Intake(Visitor):
             self._service.refuse(self._outbox.add, LATER)
             return
         try:
-            self._service.accept(self._by, letter, frame[start:], self._outbox.add)
+            self._service.accept(self._by, letter, memoryview(frame)[start:], self._outbox.add)
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary, and no other request's fault (guarantee 9)
             log.trouble("queue: a request can't be taken, its sender is asked to try again", repr(error))
             self._service.refuse(self._outbox.add, LATER)

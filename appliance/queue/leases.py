@@ -10,6 +10,7 @@ hold a hundred leases and not all of them.
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from operator import attrgetter
 
 from appliance import lease, message_id
 from appliance.queue.store import LOCAL, DeliveryRow, Loaded, NoticeRow, records
@@ -22,6 +23,7 @@ KNOWN = 10_000  # struggling destinations remembered
 WEIGHT = 8192  # bytes of content that weigh as much as one delivery more
 EACH = 20  # weight in memory for each lease that is allowed, once memory is half full
 RUN = 20  # deliveries to one destination before another one's turn
+TOGETHER = 256 * 1024  # bytes of content handed to a worker in one write, about; then it is seen whether it reads them
 RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
 
 
@@ -89,12 +91,41 @@ class Held:
 class Worker:
     """A program that delivers, behind a lease connection."""
 
-    __slots__ = ("credit", "leased", "send")
+    __slots__ = ("_outgoing", "_send", "_weight", "credit", "full", "leased")
 
     def __init__(self, send: Callable[[list[bytes]], None]) -> None:
-        self.send = send
+        self._send = send
+        self._outgoing: list[bytes] = []
+        self._weight = 0  # bytes of them
         self.credit = 0
+        self.full = False  # it has enough that it has not read yet; `send` may find that out
         self.leased: dict[int, Held] = {}
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it can be given something."""
+        return self.credit > 0 and not self.full
+
+    def give(self, delivery: Held, now: float) -> None:
+        """Lease a delivery to it."""
+        delivery.worker = self
+        delivery.started = now
+        self.leased[delivery.id] = delivery
+        self.credit -= 1
+        message = delivery.message
+        self._outgoing += lease.delivery_pieces(
+            lease.Delivery(
+                delivery.id, message.id, delivery.attempts + 1, delivery.destination,
+                message.sender, delivery.left, message.size, message.content,
+            )
+        )  # fmt: skip
+        self._weight += len(message.content or b"")
+
+    def serve(self, enough: int = 0) -> None:
+        """Send what it was given, if that is more than enough."""
+        if self._outgoing and self._weight >= enough:
+            outgoing, self._outgoing, self._weight = self._outgoing, [], 0
+            self._send(outgoing)
 
 
 class Channel:
@@ -231,8 +262,7 @@ class Channel:
         cap = HELD  # a host that hangs must not hold all workers: half of them at most
         if self.number != LOCAL:
             cap = (1 + sum(worker.credit + len(worker.leased) for worker in self.workers)) // 2
-        hungry = [worker for worker in self.workers if worker.credit > 0]
-        frames: dict[Worker, list[bytes]] = {}
+        hungry = [worker for worker in self.workers if worker.hungry]
         capped: list[bytes] = []
         while self._turn and hungry:
             destination = self._turn.popleft()
@@ -245,45 +275,21 @@ class Channel:
             if room <= 0:
                 capped.append(destination)
                 continue
-            worker = max(hungry, key=_credit) if len(hungry) > 1 else hungry[0]
+            worker = max(hungry, key=attrgetter("credit")) if len(hungry) > 1 else hungry[0]
             count = min(worker.credit, room, own, RUN, len(waiting))
-            out = frames.setdefault(worker, [])
             for _ in range(count):
-                out.append(_hand_out(waiting.popleft(), worker, now))
-            worker.credit -= count
+                worker.give(waiting.popleft(), now)
             self._out[destination] = leased + count
             if waiting:
                 self._turn.append(destination)
             else:
                 del self._ready[destination]
-            if worker.credit <= 0:
+            worker.serve(TOGETHER)
+            if not worker.hungry:
                 hungry.remove(worker)
         self._turn.extend(capped)
-        for worker, out in frames.items():
-            worker.send(out)
-
-
-def _credit(worker: Worker) -> int:
-    return worker.credit
-
-
-def _hand_out(delivery: Held, worker: Worker, now: float) -> bytes:
-    delivery.worker = worker
-    delivery.started = now
-    worker.leased[delivery.id] = delivery
-    message = delivery.message
-    return lease.encode_delivery(
-        lease.Delivery(
-            delivery.id,
-            message.id,
-            delivery.attempts + 1,
-            delivery.destination,
-            message.sender,
-            delivery.left,
-            message.size,
-            message.content,
-        )
-    )
+        for worker in self.workers:
+            worker.serve()
 
 
 def _decrement(counts: dict[bytes, int], key: bytes, by: int = 1) -> None:

@@ -18,6 +18,7 @@ from appliance.queue.body import Bodies
 from appliance.queue.bounce import Bounces
 from appliance.queue.commit import Item
 from appliance.queue.feed import Feed
+from appliance.queue.flow import Flow
 from appliance.queue.items import Accepting, Answering, Removing, Reporting
 from appliance.queue.leases import Channel, Held, Message, Worker
 from appliance.queue.notices import Notices
@@ -56,6 +57,7 @@ class Service:
         self.messages: dict[int, Message] = {}  # those with deliveries in memory
         self.channels = (Channel(LOCAL), Channel(REMOTE))
         self.unwritten = 0  # bytes that wait for a commit
+        self.flow = Flow(self.channels[LOCAL], clock, later)
         self._store, self._control, self._later = store, control, later
         self._ids = Ids(store.last())
         self._stamp = Stamp()
@@ -109,12 +111,12 @@ class Service:
         """The line that comes first in the content."""
         return self._stamp.received(message, role, now)
 
-    def accept(self, role: str, letter: Envelope, content: bytes, answer: Answer) -> None:
+    def accept(self, role: str, letter: Envelope, content: bytes | memoryview, answer: Answer) -> None:
         """Take a message whose content is in memory."""
         now = self.clock()
         number, ways = self.place(letter, now)
-        content = self._stamp.received(number, role, now) + content
-        self.submit(Accepting(self, role, answer, letter, *self.rows(number, letter.sender, content, ways, now)))
+        whole = b"".join((self._stamp.received(number, role, now), content))
+        self.submit(Accepting(self, role, answer, letter, *self.rows(number, letter.sender, whole, ways, now)))
 
     def accept_body(self, role: str, letter: Envelope, number: int, ways: Ways, size: int, answer: Answer) -> None:
         """Take a message whose content is in its body file, synced (guarantee 1)."""
@@ -200,6 +202,7 @@ class Service:
 
     def settled(self) -> None:
         """After each commit: new work, room in memory."""
+        self.flow.look()
         self._look_at_disk()
         self.dispatch()
         for feed in self.feeds:
@@ -228,6 +231,8 @@ class Service:
     def release(self, channel: Channel, delivery: Held) -> None:
         """A delivery leaves memory."""
         channel.release(delivery)
+        if channel.number == LOCAL:
+            self.flow.moved()
         if not delivery.message.held:
             self.messages.pop(delivery.message.id, None)
 

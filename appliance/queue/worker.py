@@ -12,6 +12,9 @@ from appliance.queue.service import Service
 from appliance.queue.store import CHANNELS
 
 MOST = 10_000  # credit that is believed
+FULL = 2 * 1024 * 1024  # bytes that a worker has not read yet, above which it gets no more,
+ROOM = FULL // 2  # until it has read them down to these
+SOCKET = 1024 * 1024  # bytes the socket may hold, if the kernel allows it: local reads ten large messages at a time
 
 
 class WorkerDoor(Visitor):
@@ -28,6 +31,8 @@ class WorkerDoor(Visitor):
 
     def entered(self) -> None:
         self._channel = self._service.channels[CHANNELS.index(self.role)]
+        self.transport.set_write_buffer_limits(FULL, ROOM)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET)
 
     def frames(self, frames: list[bytes]) -> None:
         for frame in frames:
@@ -53,7 +58,17 @@ class WorkerDoor(Visitor):
         self.worker.credit = min(MOST, self.worker.credit + max(0, count))
 
     def _send(self, frames: list[bytes]) -> None:
-        self.write(b"".join(frames))  # what a worker that is gone does not get returns with its leases
+        if not self.transport.is_closing():  # what a worker that is gone does not get returns with its leases
+            self.transport.writelines(frames)
+
+    def pause_writing(self) -> None:
+        if self.worker is not None:
+            self.worker.full = True
+
+    def resume_writing(self) -> None:
+        if self.worker is not None:
+            self.worker.full = False
+            asyncio.get_running_loop().call_soon(self._service.dispatch)
 
     def _report(self, frame: bytes) -> None:
         number, reports = lease.decode_report(frame)

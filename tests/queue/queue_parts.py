@@ -117,8 +117,7 @@ class FakeWorker:
         desk.run()
 
     def _take(self, frames):
-        decoder = netstring.Decoder(lease.FRAME)
-        self.taken += [lease.decode_delivery(frame) for data in frames for frame in decoder.feed(data)]
+        self.taken += map(lease.decode_delivery, netstring.Decoder(lease.FRAME).feed(b"".join(frames)))
 
     def report(self, *reports):
         """Report the oldest delivery in hand; return it."""
