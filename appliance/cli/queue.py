@@ -1,4 +1,4 @@
-"""`paperpath queue list|show`: what waits, and why."""
+"""`paperpath queue list|show|retry`: what waits, and why; and trying it now."""
 
 import argparse
 import json
@@ -18,13 +18,15 @@ CANNOT = 111
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|retry")
     listing = verbs.add_parser(
         "list", help="each message, and a line for each recipient that has not got it yet; the oldest first"
     )
     show = verbs.add_parser("show", help="everything about one message, with its header")
     show.add_argument("id", metavar="ID", type=_id, help="as in the log, such as 1k0vnjfcffm")
-    for verb in (listing, show):
+    retry = verbs.add_parser("retry", help="try everything now that would be tried later (as SIGALRM to qmail-send)")
+    retry.add_argument("--all", action="store_true", required=True, help="all messages; there is no other way yet")
+    for verb in (listing, show, retry):
         state_option(verb)
         verb.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -38,7 +40,7 @@ def _id(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    request = {"do": args.verb} if args.verb == "list" else {"do": "show", "id": args.id}
+    request = {"do": "show", "id": args.id} if args.verb == "show" else {"do": args.verb}
     found = oldest = 0
     try:
         for line in ask_lines(State(args.state.resolve()), request):
@@ -47,6 +49,9 @@ def run(args: argparse.Namespace) -> int:
                 print(line.decode())
                 continue
             item = json.loads(line)
+            if args.verb == "retry":
+                print(f"{item['due']} deliveries are due now")
+                continue
             oldest = max(oldest, item["age"])
             if args.verb == "show":
                 print(_page(item))

@@ -16,7 +16,7 @@ from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
 from appliance.supervise.ports import taken
 
-HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now."
+HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now; SIGALRM tries all mail that waits."
 NOT = 1  # exit status: it could not be started
 WRONG = 2  # exit status: a mistake in the YAML file or its name
 

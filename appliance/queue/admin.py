@@ -1,4 +1,4 @@
-"""The admin door: ping, list, show, silent; requests and answers are frames of JSON."""
+"""The admin door: ping, list, show, retry, silent; requests and answers are frames of JSON."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from appliance.door import Guard
 from appliance.queue.door import Visitor
 from appliance.queue.intake import Intake
 from appliance.queue.look import PAGE, listed, shown
+from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Store
 from appliance.queue.worker import WorkerDoor
@@ -111,6 +112,9 @@ class Admin(Visitor):
         for silence in latest.values():
             self._answer(silence._asdict())
 
+    async def _retry(self, _request: dict[str, Any]) -> None:
+        self._answer({"due": await retry_all(self._service, self._store)})
+
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))
         found = await self._read(lambda: self._store.show(number))
@@ -125,4 +129,4 @@ def _encoded(item: dict[str, Any]) -> bytes:
     return netstring.encode(json.dumps(item).encode())
 
 
-_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show, "silent": Admin._silent}  # noqa: SLF001  # a table of its own verbs
+_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show, "retry": Admin._retry, "silent": Admin._silent}  # noqa: SLF001  # a table of its own verbs

@@ -14,6 +14,7 @@ from appliance.control import Control
 from appliance.queue.body import Bodies
 from appliance.queue.durable import DurableStore
 from appliance.queue.look import PAGE, Public, listed, shown
+from appliance.queue.retry import SOME
 from appliance.queue.store import Store
 from appliance.route import Routes
 from appliance.state import State
@@ -28,7 +29,7 @@ class NoAnswer(OSError):
 
 
 def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items of a `list`, `show`, `ping` or `silent`. Raises NoAnswer."""
+    """The items of a `list`, `show`, `ping`, `retry` or `silent`. Raises NoAnswer."""
     return map(json.loads, ask_lines(state, request))
 
 
@@ -84,6 +85,9 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
         if request["do"] == "list":
             yield from map(_line, _list(store, public))
             return
+        if request["do"] == "retry":
+            yield _line({"due": _retry(store)})
+            return
         found = store.show(message_id.parse(request["id"]))
         if found is not None:
             item, content, failures = found
@@ -91,6 +95,15 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
     finally:
         store.close()
         bodies.close()
+
+
+def _retry(store: Store) -> int:
+    due, after, moved = time.time(), 0, 0
+    while True:
+        found = store.bring_forward(after, due, SOME)
+        after, moved = found.end, moved + found.moved
+        if not after:
+            return moved
 
 
 def _line(item: dict[str, Any]) -> bytes:

@@ -21,6 +21,7 @@ from appliance.queue.commit import Writer
 from appliance.queue.door import Visitor
 from appliance.queue.durable import DurableStore
 from appliance.queue.intake import Intake
+from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Refused, Store
 from appliance.queue.worker import WorkerDoor
@@ -109,12 +110,33 @@ class Program:
         writer = Writer(self._store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, service.settled)
         writer.start()
         service.connect(writer)
+        self._obey(service)
         await self._open(service)
         log.started(service.generation.name, messages=service.count)
         await stop.wait()
         log.stopping("signal")
         await self._close(service, writer)
         log.stopped()
+
+    def _obey(self, service: Service) -> None:
+        """qmail-send's other signals: look at the configuration, try everything now."""
+        loop = asyncio.get_running_loop()
+        retrying: set[asyncio.Task[None]] = set()
+
+        async def retry() -> None:
+            try:
+                await retry_all(service, self._store)
+            except OSError as error:
+                log.trouble("queue: not all mail could be made due", error)
+
+        def alarm() -> None:
+            if not retrying:
+                task = loop.create_task(retry())
+                retrying.add(task)
+                task.add_done_callback(retrying.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, service.refresh)
+        loop.add_signal_handler(signal.SIGALRM, alarm)
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present

@@ -48,8 +48,8 @@ def _leave_the_parent(name: str, parent: int, lock: int) -> None:
         os._exit(EX_SOFTWARE)
     _libc.prctl(_SET_NAME, name.encode(), 0, 0, 0)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
+    for ending in ("TERM", "INT", "QUIT", "HUP", "ALRM", "CHLD", "USR2"):
+        signal.signal(signal.Signals[f"SIG{ending}"], signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.closerange(3, lock)

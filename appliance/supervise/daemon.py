@@ -25,6 +25,7 @@ from appliance.supervise.programs import Program, processes
 
 IDLE = 1.0  # seconds between two looks at the active generation
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+FORWARDED = {signal.SIGHUP: "config", signal.SIGALRM: "queue"}  # look at the YAML now; try everything now
 
 
 class _Log:
@@ -97,6 +98,7 @@ class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
 
     def setsignals(self) -> None:
         super().setsignals()
+        signal.signal(signal.SIGALRM, self.signal_receiver.receive)
         self.wakeup.open()
 
     def openhttpservers(self, supervisord: Any) -> None:
@@ -144,10 +146,10 @@ class Tree(Supervisor):  # type: ignore[misc]  # supervisor has no types
             if number in ENDS and self.options.mood == SupervisorStates.RUNNING:
                 log.stopping(signame(number))
                 self.options.mood = SupervisorStates.SHUTDOWN
-            elif number == signal.SIGHUP:  # the watcher looks at the YAML now
+            elif number in FORWARDED:
                 for worker in self._workers():
-                    if worker.config.process.program.name == "config" and worker.pid:
-                        self.options.kill(worker.pid, signal.SIGHUP)
+                    if worker.config.process.program.name == FORWARDED[number] and worker.pid:
+                        self.options.kill(worker.pid, number)
 
     def tick(self, now: float | None = None) -> None:  # noqa: ARG002  # supervisor's signature
         """Follow the active generation, instead of sending events that nobody listens to."""

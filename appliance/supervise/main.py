@@ -1,7 +1,7 @@
 """Runs the appliance: one supervisor for one state folder, its programs as children.
 
 Works as process 1 of a container (it reaps what others leave behind) and as a plain process.
-SIGTERM and SIGINT stop the programs in order; SIGHUP makes the watcher look at the YAML now.
+SIGTERM and SIGINT stop the programs in order; SIGHUP makes the watcher look at the YAML now, SIGALRM the queue try everything.
 """
 
 import contextlib
