@@ -52,7 +52,7 @@ Maildirs(root, disk).deliver(letters)
 
 
 @pytest.mark.parametrize("how", ["syncfs", "fdatasync"])
-def test_contents_are_durable_before_names_and_names_before_success(tmp_path: Path, how: str) -> None:
+def test_trap_14_contents_are_durable_before_names_and_names_before_success(tmp_path: Path, how: str) -> None:
     """The order of system calls: write, sync, rename, sync; qmail forgets the last one (trap 14)."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")

@@ -36,7 +36,7 @@ HELLOS = [
 
 
 @pytest.mark.parametrize(("said", "sent", "phase", "reason"), HELLOS, ids=[row[3] for row in HELLOS])
-def test_how_a_dialogue_begins(said, sent, phase, reason):
+def test_trap_28_how_a_dialogue_begins(said, sent, phase, reason):
     """Greeting, EHLO, HELO."""
     client, output = Client(b"me"), b""
     for data in said:

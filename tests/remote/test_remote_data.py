@@ -27,9 +27,16 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("content", "wire", "reason"), ROWS, ids=[row[2] for row in ROWS])
-def test_content_on_the_wire(content, wire, reason):
+def test_trap_29_content_on_the_wire(content, wire, reason):
     """Each row is a way to go wrong."""
     assert encode(content) == wire, reason
+
+
+def test_trap_30_a_last_line_without_an_end_gets_one():
+    """Where qmail finds out after DATA that the message can't be sent."""
+    assert encode(b"a: b\n\nlast") == b"a: b\r\n\r\nlast\r\n"
+    encoder = Encoder()
+    assert encoder.feed(b"last") + encoder.finish() == b"last\r\n"
 
 
 @given(st.binary(max_size=60) | st.text("a.\r\n", max_size=12).map(str.encode), st.data())

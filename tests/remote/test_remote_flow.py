@@ -137,7 +137,7 @@ def test_a_hop_that_failed_twice_is_left_alone_for_a_second(tmp_path):
     on_uvloop(run())
 
 
-def test_the_next_address_is_tried(tmp_path):
+def test_trap_27_the_next_address_is_tried(tmp_path):
     """An address that refuses, and one that does not want to talk, are passed over."""
 
     async def run():

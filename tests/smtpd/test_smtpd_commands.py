@@ -64,7 +64,7 @@ def test_paths_that_are_understood(path, address, why):
 
 
 @pytest.mark.parametrize(("path", "code", "why"), WRONG, ids=[row[-1] for row in WRONG])
-def test_paths_that_are_refused(path, code, why):
+def test_trap_24_paths_that_are_refused(path, code, why):
     """A path nobody can understand is refused with a code that says why."""
     if code is None:
         assert commands.rcpt(b"TO:" + path)

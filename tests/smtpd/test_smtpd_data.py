@@ -64,7 +64,7 @@ def judge(wire: bytes, sizes: list[int], *, normalise: bool = False):
 
 
 @pytest.mark.parametrize(("wire", "content", "rest", "code", "why"), TABLE, ids=[row[-1] for row in TABLE])
-def test_content_is_read_exactly(wire, content, rest, code, why):
+def test_trap_22_content_is_read_exactly(wire, content, rest, code, why):
     """Each row of the table, whole, byte by byte, and cut in two at every place."""
     assert judge(wire, []) == (content, rest, code)
     assert judge(wire, [1] * len(wire)) == (content, rest, code)
@@ -121,7 +121,7 @@ def hops(content: bytes, *, piece: int = 1000) -> bool:
         (b"Received: 1\nReceived: 2\nReceived: 3\n", True, "a header without body"),
     ],
 )
-def test_hops_are_counted_in_the_header(content, looping, why, piece):
+def test_trap_23_hops_are_counted_in_the_header(content, looping, why, piece):
     """Received and Delivered-To fields count, wherever the network cuts them."""
     assert hops(content, piece=piece) is looping
 
