@@ -71,12 +71,6 @@ def _deliver(configuration: Configuration) -> Iterator[str]:
             found = dotqmail.instructions("\n".join(lines).encode())
             if not found:
                 yield f"{path}: no line delivers; this address throws its mail away"
-            for instruction in found:
-                line = instruction.target.decode()
-                if instruction.action is dotqmail.Action.PROGRAM:
-                    yield f"{path}: |{line}: programs are not served yet; this mailbox's mail waits in the queue"
-                elif instruction.action is dotqmail.Action.MBOX:
-                    yield f"{path}: {line}: mbox is not served yet; its mail waits in the queue (a Maildir ends in /)"
 
 
 def _relay(configuration: Configuration) -> Iterator[str]:

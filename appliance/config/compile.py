@@ -47,6 +47,8 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
         "relayfrom": _lines(sorted(map(str, configuration.relay_from))),
         "barenewline": _lines(sorted(map(str, configuration.normalize_from))),
         "processes": _lines(sorted(f"{name}:{count}" for name, count in configuration.processes)),
+        "programlimits": _lines(f"{name}:{number}" for name, number in configuration.programs),
+        "programnetwork": _lines(sorted(_networked(configuration))),
         "bounces": _lines(f"{name}:{value}" for name, value in configuration.bounces),
         "log": _lines([f"format:{configuration.log_format}"]),
         "hardening": _lines([f"required:{int(configuration.hardening_required)}"]),
@@ -60,6 +62,17 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
     }
     files |= {name: _lines([str(number)]) for name, number in configuration.numbers}
     return files
+
+
+def _networked(configuration: Configuration) -> set[str]:
+    """Homes whose programs may connect to other hosts."""
+    homes = {
+        f"mail/{domain.name}/{mailbox.name}"
+        for domain in configuration.domains
+        for mailbox in domain.mailboxes
+        if mailbox.network
+    }
+    return homes | set(configuration.networked)
 
 
 def _host_port(host: str, port: int) -> str:

@@ -81,6 +81,8 @@ OWN_KEY = {
     "relayfrom": "relay.allow_from",
     "barenewline": "smtp.normalize_from",
     "processes": "processes",
+    "programlimits": "programs",
+    "programnetwork": "programs.network",
     "bounces": "bounces",
     "log": "log",
     "cleartextfrom": "listen.pop3.cleartext_from",

@@ -42,6 +42,14 @@ def returned_size(text: str) -> int:
     return number
 
 
+def program_size(text: str) -> int:
+    """Bytes that a program may use of something: enough for a shell, and never by mistake without an end."""
+    number = size(text)
+    if not 16 << 20 <= number <= 1 << 40:
+        raise ValueError("a program needs at least 16MiB, and 1024GiB is the most")
+    return number
+
+
 def report_time(text: str) -> int:
     """Seconds; 0 for `end`."""
     return 0 if text == "end" else duration(text)

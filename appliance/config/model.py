@@ -29,7 +29,10 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mailbox; `key` is its name as the YAML spells it."""
+    """A mailbox; `key` is its name as the YAML spells it.
+
+    network: its programs may connect to other hosts
+    """
 
     name: str
     key: str
@@ -38,6 +41,7 @@ class Mailbox:
     password_file: str | None
     password_plain: bool = False
     extensions: tuple[Extension, ...] = ()
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class Configuration:
     bounces      how senders are told: name, value
     log_format   what the log looks like: json or qmail
     processes    how many of each program
+    programs     limits of commands in dot-qmail files: name, number
+    networked    homes besides mailboxes whose commands may connect to other hosts
     users        of a qmail host, in qmail's own form
     control      raw control files: name, lines
     contradicted warnings about raw control files that win over keys
@@ -122,6 +128,8 @@ class Configuration:
     bounces: tuple[tuple[str, str | int], ...]
     log_format: str
     processes: tuple[tuple[str, int], ...]
+    programs: tuple[tuple[str, int], ...]
+    networked: tuple[str, ...]
     hardening_required: bool
     certificate: str | None
     users: Users
@@ -155,6 +163,8 @@ def build(tree: dict[str, Any]) -> Configuration:
         bounces=_bounces(tree["bounces"]),
         log_format=tree["log"]["format"],
         processes=tuple(tree["processes"].items()),
+        programs=_programs(tree["programs"]),
+        networked=tuple(tree["programs"]["network"]),
         hardening_required=tree["hardening"]["required"],
         certificate=tls["certificate"] if tls else None,
         users=_users(tree["users"]),
@@ -176,6 +186,15 @@ def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
         ("timeoutconnect", measures.duration(timeouts["connect"])),
         ("timeoutremote", measures.duration(timeouts["remote"])),
         ("timeoutsmtpd", measures.duration(timeouts["smtpd"])),
+    )
+
+
+def _programs(value: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    return (
+        ("time", measures.duration(value["time"])),
+        ("memory", measures.program_size(value["memory"])),
+        ("processes", value["processes"]),
+        ("file_size", measures.program_size(value["file_size"])),
     )
 
 
@@ -228,6 +247,7 @@ def _mailbox(key: str, value: dict[str, Any]) -> Mailbox:
         password["file"] if isinstance(password, dict) else None,
         password["plain"] if isinstance(password, dict) else False,
         tuple(Extension(values.local_name(each), each, tuple(lines)) for each, lines in value["extensions"].items()),
+        value["programs"]["network"],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from appliance import dotqmail, password
 from appliance.config import homes
-from appliance.config.measures import duration, message_size, notice_time, report_time, returned_size
+from appliance.config.measures import duration, message_size, notice_time, program_size, report_time, returned_size
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -233,6 +233,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {
     "duration-with-unit": duration,
     "message-size": message_size,
     "returned-size": returned_size,
+    "program-size": program_size,
     "duration-or-end": report_time,
     "duration-or-never": notice_time,
     "host-name": hostname,
