@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 
 from appliance import launch, lease
@@ -20,6 +21,7 @@ from appliance.local.forward import Forward, Forwarder
 from appliance.local.maildir import Attempt, Letter, Maildirs, make_folder
 from appliance.state import State
 
+_STARTING = 3.0  # seconds
 DONE, ENOUGH = 0, 99  # exit statuses: go on; skip the lines after this one
 PERMANENT = frozenset({100, 64, 65, 70, 76, 77, 78, 112})  # qmail's, sysexits.h's; every other one is temporary
 
@@ -129,11 +131,7 @@ class Steps:
         return judge(outcome, command)
 
     def _launch(self, request: launch.Request, stdin: int) -> launch.Outcome:
-        try:
-            connection = launch.connect(self._state)
-        except OSError as error:
-            raise Temporary(451, "4.3.0", "programs can't be started now", error) from error
-        with connection:
+        with self._connect() as connection:
             with self._lock:
                 self._programs.add(connection)
                 ending = self._ending
@@ -146,6 +144,17 @@ class Steps:
             finally:
                 with self._lock:
                     self._programs.discard(connection)
+
+    def _connect(self) -> socket.socket:
+        """A launcher that is starting, as at boot and when a mailbox's permission changes, is waited for."""
+        until = time.monotonic() + _STARTING
+        while True:
+            try:
+                return launch.connect(self._state)
+            except OSError as error:
+                if self._ending or time.monotonic() > until:
+                    raise Temporary(451, "4.3.0", "programs can't be started now", error) from error
+            time.sleep(0.05)
 
     def _send(self, job: Job) -> None:
         forwarder = Forwarder(self._state, self._hello)
@@ -162,7 +171,8 @@ def judge(outcome: launch.Outcome, command: bytes) -> bool:
     kind, detail = outcome.letter, outcome.detail.decode("utf-8", "replace")
     if kind == b"E":
         status = int(detail)
-        if status in (DONE, ENOUGH):
+        if status in (_STARTING = 3.0  # seconds
+DONE, ENOUGH):
             return status == DONE
         if status in PERMANENT:
             raise Permanent(554, "5.3.0", f"the mailbox's program refused the message (exit status {status})")
