@@ -14,6 +14,7 @@ USAGE = 2  # exit status of a mistake on the command line
 COMMANDS = (
     ("check", "is this mail.yaml right, and what does it mean?"),
     ("compile", "write the control files that a mail.yaml stands for"),
+    ("import", "the mail.yaml that says what a qmail host's files say"),
     ("run", "run the whole appliance in the foreground"),
     ("health", "is everything that should run there and working?"),
     ("password", "the hash of a password, for mail.yaml"),

@@ -33,15 +33,18 @@ def _lines(folder: Path | None, name: str) -> tuple[bytes, ...]:
         raise OSError("there is no folder to look in")
     # not blocking: somebody may have put a FIFO there
     fd = os.open(folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("it is no file")
         if status.st_size > _LARGEST:
             raise OSError("it is larger than 512 MiB")
         found: list[bytes] = []
-        for line in file:
-            if line[:1] == b".":
-                return tuple(found)
-            found.append(line.removesuffix(b"\n"))
+        with open(fd, "rb", closefd=False) as file:
+            for line in file:
+                if line[:1] == b".":
+                    return tuple(found)
+                found.append(line.removesuffix(b"\n"))
+    finally:
+        os.close(fd)
     raise OSError("the line with the single dot at its end is missing: it may have been cut")
