@@ -139,6 +139,15 @@ class Host:
         ]
         if "rcpthosts" not in self._tree.control:
             notes.append("control/rcpthosts: there is none, so qmail relayed for everybody; this does not")
+        if any(
+            line[:1] == b"|"
+            for files in self._tree.files.values()
+            for text, _ in files.values()
+            for line in text.split(b"\n")
+        ):
+            notes.append(
+                "programs.network: commands of | lines may not connect to other hosts; name the homes whose may"
+            )
         notes.append("relay.allow_from: who may relay was said by tcpserver's rules (RELAYCLIENT); name those networks")
 
 
