@@ -171,8 +171,7 @@ def judge(outcome: launch.Outcome, command: bytes) -> bool:
     kind, detail = outcome.letter, outcome.detail.decode("utf-8", "replace")
     if kind == b"E":
         status = int(detail)
-        if status in (_STARTING = 3.0  # seconds
-DONE, ENOUGH):
+        if status in (DONE, ENOUGH):
             return status == DONE
         if status in PERMANENT:
             raise Permanent(554, "5.3.0", f"the mailbox's program refused the message (exit status {status})")
