@@ -117,4 +117,5 @@ async def _locate(exchanger: Exchanger, resolver: Resolver) -> None:
 
 
 def _about(text: str, host: bytes) -> str:
-    return f"{text} {host.decode('ascii', 'replace')}"
+    """With the host's bytes that are not visible ASCII as `?`: it is whatever a sender wrote behind an @."""
+    return f"{text} {''.join(chr(byte) if 32 < byte < 127 else '?' for byte in host)}"

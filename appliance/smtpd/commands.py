@@ -8,7 +8,7 @@ import re
 
 from appliance.errors import Permanent
 
-ADDRESS = 900  # bytes; qmail-smtpd's limit
+ADDRESS = 899  # bytes; qmail-smtpd's limit (900 with the NUL that it keeps behind)
 DOMAIN = 255  # RFC 5321 section 4.5.3.1.2
 
 _ATEXT_DOT = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/=?^_`{|}~."

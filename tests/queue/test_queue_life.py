@@ -240,22 +240,45 @@ def test_backlog_larger_than_memory(desk, monkeypatch):
     assert desk.store.count() == 0
 
 
-def test_concurrency_zero_holds(tmp_path, store, lines):  # the log goes to a file
-    """A concurrencylocal of 0 holds local mail until another generation says otherwise."""
-    state = make_state(tmp_path / "state", concurrencylocal="0")
-    desk = Desk(state, store)
-    worker = desk.worker(LOCAL)
-    desk.accept([b"a@example.org"])
-    desk.advance(60)
-    assert worker.taken == []
+def change(state, **control):
+    """Another generation, with some control files changed."""
     (state.generations / "second").mkdir()
     (state.generations / "first" / "control").rename(state.generations / "second" / "control")
-    (state.generations / "second" / "control" / "concurrencylocal").write_text("10\n")
+    for name, text in control.items():
+        (state.generations / "second" / "control" / name).write_text(text + "\n")
     state.generation.unlink()
     state.generation.symlink_to("second")
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "recipient"),
+    [("concurrencylocal", LOCAL, b"a@example.org"), ("concurrencyremote", REMOTE, b"x@far.example")],
+)
+def test_concurrency_zero_holds(tmp_path, store, lines, name, channel, recipient):  # the log goes to a file
+    """A concurrency of 0 holds the channel's mail until another generation says otherwise."""
+    state = make_state(tmp_path / "state", **{name: "0"})
+    desk = Desk(state, store)
+    worker = desk.worker(channel)
+    desk.accept([recipient])
+    desk.advance(60)
+    assert worker.taken == []
+    change(state, **{name: "10"})
     desk.advance(60)
     assert len(worker.taken) == 1
     desk.service.bodies.close()
+
+
+def test_what_is_queued_stays_local_or_remote(desk):
+    """The control files locals and virtualdomains decide when a message comes; a change counts for those that come later."""
+    local, remote = desk.worker(LOCAL), desk.worker(REMOTE)
+    desk.accept([b"a@example.org"])
+    local.report(LATER)
+    change(desk.state, virtualdomains="other.example:other.example")
+    desk.service.refresh()
+    desk.accept([b"b@example.org", b"c@other.example"])
+    desk.advance(101)
+    assert [d.recipients for d in local.taken] == [(b"other.example-c@other.example",), (b"example.org-a@example.org",)]
+    assert [d.recipients for d in remote.taken] == [(b"b@example.org",)]
 
 
 def test_hanging_host_does_not_fill_memory(desk, monkeypatch):

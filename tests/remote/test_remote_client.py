@@ -4,7 +4,9 @@ import pytest
 
 from appliance.remote.client import Client, Phase
 from appliance.remote.reports import reports
+from appliance.remote.reports import said as quoted
 from appliance.remote.transaction import Transaction
+from appliance.reply import Reply
 
 ESMTP = b"250-peer\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
 ONE = b"MAIL FROM:<s@x>\r\nRCPT TO:<r@y>\r\nDATA\r\n"
@@ -178,6 +180,12 @@ def test_the_mail_command(sender, command, reason):
     client = ready(b"250-peer\r\n250-SIZE 1000\r\n250-SMTPUTF8\r\n250 8bitmime\r\n")
     client.begin(Transaction(sender, (b"r@y",), b"body\r\n", 6, eight_bit=True))
     assert client.output() == command, reason
+
+
+def test_of_what_a_peer_says_5000_bytes_are_kept():
+    """All its lines, without what a terminal would obey (a NUL is a question mark)."""
+    assert quoted(Reply(550, b"550-why\n550 so\0")) == b"Remote host said: 550-why\n550 so?"
+    assert quoted(Reply(550, b"550 " + b"y" * 6000)) == b"Remote host said: 550 " + b"y" * 4996
 
 
 def test_a_streamed_content_is_followed_by_its_dot():

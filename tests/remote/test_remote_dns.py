@@ -190,6 +190,16 @@ def test_a_domain_that_leads_nowhere_has_its_own_code(domain, error, code, reaso
     assert caught.value.enhanced == code, reason
 
 
+def test_a_domain_is_told_in_visible_ascii():
+    """Whatever bytes a sender wrote behind the @: they come back in a bounce and on a terminal."""
+
+    async def question(resolver, _):
+        await mx.addresses(Hop(b"\x1b[2J\nX: y \xff.example"), resolver, lambda _host, _ip: False)
+
+    with pytest.raises(Permanent, match=r"There is no host named \?\[2J\?X:\?y\?\?\.example"):
+        ask(question)
+
+
 @pytest.mark.parametrize(
     ("domain", "names"),
     [

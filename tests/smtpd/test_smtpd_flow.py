@@ -223,10 +223,11 @@ def test_one_client_can_not_take_all_sessions(smtpd):
             assert other.recv(3) == b"220"
 
 
-@pytest.mark.parametrize("smtpd", [{"timeoutsmtpd": "1\n"}], indirect=True)
-@pytest.mark.parametrize("in_data", [False, True])
+@pytest.mark.parametrize(
+    ("smtpd", "in_data"), [({"timeoutsmtpd": "1\n"}, False), ({"timeoutsmtpd": "0\n"}, True)], indirect=["smtpd"]
+)
 def test_a_client_that_hangs_is_told_goodbye(smtpd, in_data):
-    """After timeoutsmtpd seconds of silence the session ends with 421 4.4.2."""
+    """After timeoutsmtpd seconds of silence, one at least, the session ends with 421 4.4.2."""
     with smtpd.connect() as client:
         if in_data:
             client.begin()
