@@ -46,6 +46,11 @@ class Routes:
         self._virtual = virtualdomains
         self._envnoathost = envnoathost
         self._percenthack = percenthack
+        self._singles: dict[bytes, list[bytes]] = {}  # by domain: the names of its user@domain entries
+        for key in virtualdomains:
+            user, at, domain = key.rpartition(b"@")
+            if at:
+                self._singles.setdefault(domain, []).append(user)
 
     @classmethod
     def of(cls, generation: Generation) -> "Routes":
@@ -80,9 +85,14 @@ class Routes:
     def public(self, address: bytes) -> bytes:
         """The recipient as the world knows it: a virtual domain's prefix taken off again.
 
-        As qmail does for bounces, only for domain entries (not for user@domain entries).
+        Also that of a user@domain entry, which qmail leaves on: its internal names are nobody's business.
         """
-        domain = address.rpartition(b"@")[2].lower()
+        local, _, host = address.rpartition(b"@")
+        domain = host.lower()
+        for user in self._singles.get(domain, ()):
+            single = self._virtual[user + b"@" + domain]
+            if single and local.lower() == single.lower() + b"-" + user:
+                return address[len(single) + 1 :]
         for key in suffixes(domain):
             prepend = self._virtual.get(key)
             if prepend is not None:

@@ -5,6 +5,7 @@ pieces, and nothing needs a task, except a large message.
 """
 
 import asyncio
+import ipaddress
 import time
 import traceback
 from typing import TYPE_CHECKING
@@ -155,12 +156,17 @@ class Session(Connection):
         return error
 
     def our_literal(self, recipient: bytes) -> bytes:
-        """postmaster@[192.0.2.1] as postmaster@localiphost if that is the address the client came to."""
+        """postmaster@[192.0.2.1] as postmaster@localiphost if that is an address of ours (RFC 5321 section 4.1.3)."""
         if recipient[-1:] != b"]" or self.transport is None:
             return recipient
         local, _, literal = recipient.rpartition(b"@")
-        ours = self.transport.get_extra_info("sockname")[0]
-        return local + b"@" + self.settings.localiphost if literal == b"[%b]" % ours.encode() else recipient
+        text = literal[1:-1].decode("ascii", "replace")
+        try:
+            ip = str(ipaddress.ip_address(text[5:] if text[:5].lower() == "ipv6:" else text))
+        except ValueError:
+            return recipient
+        ours = ip in self.settings.own_addresses or ip == self.transport.get_extra_info("sockname")[0]
+        return local + b"@" + self.settings.localiphost if ours else recipient
 
     # -- the message --------------------------------------------------------------------------
 

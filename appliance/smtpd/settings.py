@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from appliance import policy
+from appliance import interfaces, policy
 from appliance.control import Generation
 from appliance.rcpthosts import RcptHosts
 from appliance.recipient import Recipients
@@ -32,6 +32,8 @@ class Settings:
             b"250-%b\r\n250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
         ) % (greeting, self.size_limit)
         self.localiphost = generation.line("localiphost", self.me)
+        public = (line.decode("ascii", "replace") for line in generation.lines("publicaddresses") or ())
+        self.own_addresses = interfaces.addresses() | {"0.0.0.0", *public}  # noqa: S104  # whoever writes to it means us
         self.policy = policy.Policy(
             Recipients(generation).standing,
             RcptHosts.of(generation),

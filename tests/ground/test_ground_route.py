@@ -79,14 +79,15 @@ def test_suffixes_go_from_special_to_general(domain: bytes, keys: list[bytes]) -
     [
         (b"example.org-alice@example.org", b"alice@example.org", "the prefix of a domain entry goes"),
         (b"bob-u@h.w.ex", b"u@h.w.ex", "of a suffix entry, too"),
-        (b"joe-u-user@dom.example", b"joe-u-user@dom.example", "not of a user@domain entry (trap 19)"),
+        (b"joe-u-USER@dom.example", b"USER@dom.example", "of a user@domain entry, too"),
+        (b"joe-u-other@dom.example", b"joe-u-other@dom.example", "which is for that user only"),
         (b"u@mx.example.org", b"u@mx.example.org", "a local domain has none"),
         (b"other@example.org", b"other@example.org", "an address without the prefix stays"),
         (b"x-u@exc.w.ex", b"x-u@exc.w.ex", "an exception has none"),
     ],
 )
-def test_the_public_address_has_no_prefix(address: bytes, public: bytes, reason: str) -> None:
-    """Bounces and the log name recipients as the world knows them."""
+def test_trap_19_the_public_address_has_no_prefix(address: bytes, public: bytes, reason: str) -> None:
+    """Bounces and the log name recipients as the world knows them; qmail's show the prefix of user@domain entries."""
     assert Routes(LOCALS, VIRTUAL, b"mx.example.org").public(address) == public, reason
 
 
@@ -97,13 +98,43 @@ def generation(folder: Path, **files: bytes) -> Generation:
     return Generation(folder)
 
 
-def test_a_missing_locals_means_me_and_an_empty_one_nothing(tmp_path: Path) -> None:
-    """Trap 2: a file that exists but is empty is not missing."""
+def test_trap_02_a_missing_locals_means_me_and_an_empty_one_nothing(tmp_path: Path) -> None:
+    """A file that exists but is empty is not missing."""
     assert Routes.of(generation(tmp_path / "a", me=b"mx.ex\n")).destination(b"u@MX.ex").local
     assert not Routes.of(generation(tmp_path / "b", me=b"mx.ex\n", locals=b"")).destination(b"u@mx.ex").local
 
 
-def test_the_last_of_two_equal_virtualdomains_wins(tmp_path: Path) -> None:
-    """Trap 1."""
+def test_trap_01_the_last_of_two_equal_virtualdomains_wins(tmp_path: Path) -> None:
+    """In users/assign it is the first."""
     routes = Routes.of(generation(tmp_path, me=b"mx\n", virtualdomains=b"d.ex:one\nD.ex:two\n"))
     assert routes.destination(b"u@d.ex").address == b"two-u@d.ex"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "address", "reason"),
+    [
+        (b"u@both.ex", b"u@both.ex", "locals come before virtualdomains"),
+        (b"u@d.ex", b"single-u@d.ex", "the whole address before its domain"),
+        (b"v@d.ex", b"domain-v@d.ex", "the domain for all others"),
+        (b"v@a.d.ex", b"below-v@a.d.ex", "a domain below by its own suffix"),
+        (b"v@b.a.d.ex", b"deeper-v@b.a.d.ex", "and the longest suffix first"),
+        (b"v@x.b.a.d.ex", b"deeper-v@x.b.a.d.ex", "at a dot, however deep"),
+        (b"v@bad.ex", b"rest-v@bad.ex", "but not in the middle of a label"),
+        (b"", b"rest-@host.ex", "no address at all is at envnoathost, too"),
+        (b"u%both.ex@HACK.ex", b"u@both.ex", "percenthack comes before locals"),
+        (b"u%w@x%hack.ex@hack.ex", b"rest-u@w@x", "the last % counts, again and again"),
+    ],
+)
+def test_the_order_of_keys(tmp_path: Path, recipient: bytes, address: bytes, reason: str) -> None:
+    """envnoathost, percenthack, locals, user@domain, domain, .suffixes from long to short, the empty key."""
+    routes = Routes.of(
+        generation(
+            tmp_path,
+            me=b"me.ex\n",
+            envnoathost=b"host.ex\n",
+            locals=b"both.ex\nme.ex\n",
+            percenthack=b"Hack.ex\n",
+            virtualdomains=b"both.ex:no\nu@d.ex:single\nd.ex:domain\n.d.ex:below\n.a.d.ex:deeper\n:rest\n# no:comment\nnocolon\n",
+        )
+    )
+    assert routes.destination(recipient) == Destination(True, address), reason
