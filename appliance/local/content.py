@@ -47,6 +47,13 @@ class Content:
             raise
         return fd
 
+    def wire_size(self, head: bytes) -> int | None:
+        """Octets of `head` and the content with CRLF at each line's end; None if that takes more than a look."""
+        data = self._data
+        if data is None or not data.endswith(b"\n") or b"\r" in data:
+            return None
+        return len(head) + head.count(b"\n") + len(data) + data.count(b"\n")
+
     def write_to(self, fd: int, head: bytes) -> None:
         """Write `head` and the content. Raises OSError."""
         if self._data is not None:

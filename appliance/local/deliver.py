@@ -93,6 +93,7 @@ class Deliverer:
         generation = self._control.current()
         if self._book is None or generation is not self._generation:
             self._book = Book(generation, self._root)
+            self._maildirs.sizes = b"pop3" in generation.mapping("listen")
             self._generation = generation
         return self._book
 
