@@ -40,7 +40,7 @@ def names(folders: dict[str, int]) -> list[str]:
 
     qmail sorts by the file's time; ours and everybody's names begin with it.
     """
-    found: list[tuple[int, str]] = []
+    rows: list[str] = []  # seconds/name/folder, which sort as plain text: nobody else has a turn while they do
     seen: set[str] = set()
     for place in PLACES:
         for entry in os.listdir(folders[place]):
@@ -49,10 +49,14 @@ def names(folders: dict[str, int]) -> list[str]:
                 continue
             seen.add(unique)
             dated = _TIME.match(entry)
-            found.append((int(dated[0]) if dated else _changed(folders[place], entry), f"{place}/{entry}"))
+            seconds = int(dated[0]) if dated else _changed(folders[place], entry)
+            rows.append(f"{seconds:011d}/{entry}/{place}")
     del seen
-    found.sort(key=lambda each: (each[0], each[1][4:]))
-    return [name for _, name in found]
+    rows.sort()
+    for index, row in enumerate(rows):
+        _, entry, place = row.split("/")
+        rows[index] = f"{place}/{entry}"
+    return rows
 
 
 def _changed(folder: int, entry: str) -> int:

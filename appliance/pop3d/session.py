@@ -147,6 +147,7 @@ class Session:
         answer = transaction.answer(line)
         if isinstance(answer, bytes):
             await self._send(answer)
+            await asyncio.sleep(0)  # thousands of commands may have come at once: others have their turn
             return
         self.updating = transaction.quitting
         while (piece := await self._in_thread(_next, answer)) is not None:

@@ -26,7 +26,7 @@ listen:
 domains:
   example.org:
     mailboxes:
-      alice: {{password: "{hash}"}}
+{boxes}      alice: {{password: "{hash}"}}
       bob: {{password: "{hash}"}}
       carol: {{password: {{file: "{secrets}/carol", plain: true}}}}
       dave: {{password: {{file: "{secrets}/dave"}}}}
@@ -46,7 +46,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 class Pop3d:
     """The program as its own process; `log` has its lines."""
 
-    def __init__(self, root: Path, *, pop3: str = "", more: str = "") -> None:
+    def __init__(self, root: Path, **more: str) -> None:
         self.state = State(root / "state")
         self.secrets = root / "secrets"
         self.secrets.mkdir(parents=True)
@@ -54,13 +54,13 @@ class Pop3d:
         (self.secrets / "dave").write_text(HASH + "\n")
         self.port = free_port()
         self.state.root.mkdir(mode=0o700)
-        self.configure(pop3=pop3, more=more)
+        self.configure(**more)
         self._output = root / "log"
         self.start()
 
-    def configure(self, *, pop3: str = "", more: str = "", yaml: str = YAML) -> None:
+    def configure(self, *, pop3: str = "", boxes: str = "", more: str = "", yaml: str = YAML) -> None:
         """Compile a YAML and bring it into force."""
-        text = yaml.format(port=self.port, hash=HASH, secrets=self.secrets, pop3=pop3, more=more)
+        text = yaml.format(port=self.port, hash=HASH, secrets=self.secrets, pop3=pop3, boxes=boxes, more=more)
         activate(pipeline.compile_files(pipeline.parse(text.encode(), "mail.yaml")), self.state)
 
     def start(self) -> None:

@@ -50,7 +50,7 @@ def test_poplib(pop3d):
 
 
 def test_curl(pop3d):
-    """curl lists, reads and deletes by URL."""
+    """Curl lists, reads and deletes by URL."""
     curl = need("curl", "curl")
     pop3d.fill(*MESSAGES)
     url = f"pop3://127.0.0.1:{pop3d.port}/"
@@ -74,7 +74,7 @@ def test_curl(pop3d):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_fetchmail(pop3d, tmp_path, keep):
-    """fetchmail fetches each message once, by UIDL when it leaves them, and deletes otherwise."""
+    """Fetchmail fetches each message once, by UIDL when it leaves them, and deletes otherwise."""
     fetchmail = need("fetchmail", "fetchmail")
     pop3d.fill(*MESSAGES)
     inbox = tmp_path / "inbox"
@@ -105,7 +105,7 @@ def test_fetchmail(pop3d, tmp_path, keep):
 
 
 def test_mpop(pop3d, tmp_path):
-    """mpop pipelines; it delivers into a Maildir, and leaves nothing behind."""
+    """Mpop pipelines; it delivers into a Maildir, and leaves nothing behind."""
     mpop = need("mpop", "mpop")
     pop3d.fill(*MESSAGES)
     for folder in ("tmp", "new", "cur"):

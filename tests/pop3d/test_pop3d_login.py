@@ -115,7 +115,7 @@ def test_no_apop_without_a_plain_secret(pop3d):
     ("apop", "passwords", "offered"), [(0, False, False), (1, False, True), (1, True, False), (2, True, True)]
 )
 def test_apop_is_offered_where_it_is_the_only_way_or_good_for_all(tmp_path, apop, passwords, offered):
-    """curl tries APOP when it sees a challenge, and gives up when a mailbox has only a hash."""
+    """Curl tries APOP when it sees a challenge, and gives up when a mailbox has only a hash."""
     from appliance.control import Generation
     from appliance.pop3d.settings import Settings
 
