@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import overload
 
+from appliance import log
 from appliance.state import State
 
 _DIGITS = re.compile(rb"[0-9]+")
@@ -94,6 +95,7 @@ class Control:
         """
         target = os.readlink(self._link)
         if target != self._target or self._generation is None:
-            self._generation = Generation(self._folder / target)
-            self._target = target
+            generation = Generation(self._folder / target)
+            log.follow(generation.mapping("log").get(b"format"))  # every program has its configuration from here
+            self._generation, self._target = generation, target
         return self._generation

@@ -1,4 +1,4 @@
-"""The vocabulary of the log: one function per event, one JSON object per line, to stdout.
+"""The vocabulary of the log: one function per event, one JSON object per line (or a line of qmail's), to stdout.
 
 Every line has `time` (RFC 3339, UTC), `program`, `event`; every line about a message has
 `message`.  A log write never blocks and never fails a mail: lines wait in memory while the
@@ -10,6 +10,8 @@ import select
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _quote
+
+from appliance import qmail_log
 
 _WRITE = 4096  # PIPE_BUF: a pipe that polls writable takes this much at once, whole
 _KEEP = 1 << 20  # bytes of lines that wait for a slow reader
@@ -23,6 +25,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.program = "paperpath"
+        self.qmail = False  # control/log asks for qmail's form
         self.fd = 1
         self.later: Callable[[], object] | None = None
         self._lines: list[str] = []
@@ -43,6 +46,8 @@ class _Writer:
             f'{{"time": "{self._stamp}.{int((now - second) * 1000):03d}Z", '
             f'"program": "{self.program}", "event": "{event}"{fields}}}\n'
         )
+        if self.qmail and not (line := qmail_log.line(now, self.program, event, fields)):
+            return
         if self._bytes > _KEEP:
             self._dropped += 1
             return
@@ -95,6 +100,17 @@ def setup(program: str, later: Callable[[Callable[[], None]], object] | None = N
     _writer.program = program
     _writer.fd = fd
     _writer.later = None if later is None else lambda: later(_writer.flush)
+
+
+def follow(form: bytes | None) -> None:
+    """Write in the form that a generation asks for: `qmail`, or else JSON."""
+    _writer.qmail = form == b"qmail"
+
+
+def said(text: str) -> None:
+    """queue: a line in qmail-send's words, if the log has that form."""
+    if _writer.qmail:
+        _writer.add("", text)
 
 
 def flush() -> None:

@@ -15,7 +15,8 @@ from appliance.local.lookup import Book
 from appliance.message import received
 from appliance.policy import Policy
 from appliance.queue import outcome, pending, record, sorting, store
-from appliance.queue.leases import Channel, Held, Message, Worker
+from appliance.queue.held import Held, Message, Worker
+from appliance.queue.leases import Channel
 from appliance.recipient import Recipients
 from appliance.remote import data as wire
 from appliance.route import Routes

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from appliance import log
-from appliance.queue.leases import NEAR, Channel, Held, Message, message_of
+from appliance.queue.held import Held, Message, message_of
+from appliance.queue.leases import NEAR, Channel
 from appliance.queue.pace import SIP, Pace
 from appliance.queue.store import LAST, REMOTE, DeliveryRow, Loaded, Page, Store, recipients
 

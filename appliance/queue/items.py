@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from appliance import log, message_id
 from appliance.envelope import Envelope
 from appliance.message import qsbmf
-from appliance.queue.leases import Channel, Held, Message
+from appliance.queue.held import Held, Message
+from appliance.queue.leases import Channel
 from appliance.queue.notices import Letter
 from appliance.queue.outcome import Outcome
 from appliance.queue.schedule import timestamp
@@ -77,12 +78,16 @@ class Accepting:
             return
         name = message.name
         self._answer(b"K" + name.encode())
+        if service.send_log is not None:
+            service.send_log.accepted(message, self._role)
         if self._role not in ("smtpd", "qmtpd"):  # they log it themselves
             log.queued(name, self._role, self._letter.sender, len(self._letter.recipients), message.size)
         if change.messages:
             service.accepted(message, change.deliveries)
         else:
             log.finished(name, 0.0)
+            if service.send_log is not None:
+                service.send_log.finished(message)
             if message.content is None:
                 service.bodies.remove(message.id)
 
@@ -157,8 +162,12 @@ class Reporting:
             service.count -= 1
             name = message.name
             if message.failures:
-                self._send_bounce(name)
+                service.notices.told(message, self._bounce)
             log.finished(name, self._ended - message_id.born(message.id))
+            if service.send_log is not None:
+                service.send_log.finished(message)
+            if self._bounce is not None:
+                self._bounce.sent(service)
             if message.content is None:
                 service.bodies.remove(message.id)
 
@@ -171,10 +180,3 @@ class Reporting:
             again = timestamp(self._delivery.due)
             for recipient, text in outcome.deferred:
                 log.deferred(name, public(recipient), attempt, text, again)
-
-    def _send_bounce(self, name: str) -> None:
-        if self._bounce is None:
-            log.discarded(name, "a double bounce failed: there is nobody left to tell")
-            return
-        log.bounced(name, self._bounce.message.name, self._bounce.recipient)
-        self._bounce.sent(self._service)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from math import inf
 from operator import attrgetter
 
-from appliance import lease, message_id
-from appliance.queue.store import LOCAL, DeliveryRow, Loaded, NoticeRow, records
+from appliance.queue.held import Held, Worker
+from appliance.queue.store import LOCAL
 
 HELD = 10_000  # deliveries of a channel in memory at most
 BYTES = 32 * 1024 * 1024  # content of them
@@ -27,113 +27,13 @@ TOGETHER = 256 * 1024  # bytes of content handed to a worker in one write, about
 RETURNS = 3  # times a delivery may come back from workers that died before it has to wait
 
 
-class Message:
-    """What the deliveries of one message in memory share."""
-
-    __slots__ = ("content", "deliveries", "failures", "held", "id", "left", "name", "notice", "sender", "size")
-
-    def __init__(
-        self,
-        id_: int,
-        sender: bytes,
-        size: int,
-        content: bytes | None,
-        left: int,
-        failures: list[bytes],
-        notice: NoticeRow | None = None,
-    ) -> None:
-        self.id = id_
-        self.name = message_id.text(id_)
-        self.sender = sender
-        self.size = size
-        self.content = content
-        self.left = left  # deliveries not finished, in memory or on disk
-        self.failures = failures  # paragraphs for the next bounce
-        self.notice = notice
-        self.held = 0  # deliveries in memory, and notices under way
-
-
-def message_of(loaded: Loaded) -> Message:
-    """A message that was read back."""
-    row = loaded.message
-    return Message(row.id, row.sender, row.size, row.content, loaded.left, loaded.failures, loaded.notice)
-
-
-class Held:
-    """A delivery in memory: ready, leased, or reported and being committed."""
-
-    __slots__ = (
-        "attempts", "destination", "done", "due", "id", "left", "message", "returns", "started", "worker",
-    )  # fmt: skip
-
-    def __init__(
-        self, id_: int, message: Message, destination: bytes, attempts: int, left: tuple[bytes, ...], due: float
-    ) -> None:
-        self.id = id_
-        self.message = message
-        self.destination = destination
-        self.attempts = attempts  # finished ones
-        self.left = left
-        self.done: tuple[bytes, ...] = ()
-        self.due = due
-        self.started = 0.0
-        self.returns = 0
-        self.worker: Worker | None = None
-
-    def row(self, channel: int, report: bytes) -> DeliveryRow:
-        """As the store keeps it."""
-        return DeliveryRow(
-            self.id, self.message.id, channel, self.destination, self.due, self.attempts,
-            records(self.left, self.done), report,
-        )  # fmt: skip
-
-
-class Worker:
-    """A program that delivers, behind a lease connection."""
-
-    __slots__ = ("_outgoing", "_send", "_weight", "credit", "full", "leased")
-
-    def __init__(self, send: Callable[[list[bytes]], None]) -> None:
-        self._send = send
-        self._outgoing: list[bytes] = []
-        self._weight = 0  # bytes of them
-        self.credit = 0
-        self.full = False  # it has enough that it has not read yet; `send` may find that out
-        self.leased: dict[int, Held] = {}
-
-    @property
-    def hungry(self) -> bool:
-        """Whether it can be given something."""
-        return self.credit > 0 and not self.full
-
-    def give(self, delivery: Held, now: float) -> None:
-        """Lease a delivery to it."""
-        delivery.worker = self
-        delivery.started = now
-        self.leased[delivery.id] = delivery
-        self.credit -= 1
-        message = delivery.message
-        self._outgoing += lease.delivery_pieces(
-            lease.Delivery(
-                delivery.id, message.id, delivery.attempts + 1, delivery.destination,
-                message.sender, delivery.left, message.size, message.content,
-            )
-        )  # fmt: skip
-        self._weight += len(message.content or b"")
-
-    def serve(self, enough: int = 0) -> None:
-        """Send what it was given, if that is more than enough."""
-        if self._outgoing and self._weight >= enough:
-            outgoing, self._outgoing, self._weight = self._outgoing, [], 0
-            self._send(outgoing)
-
-
 class Channel:
     """The deliveries of one channel in memory, and its workers."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.hold = False  # control/concurrency… is 0
+        self.give: Callable[[Worker, Held, float], None] = Worker.give
         self.held: dict[int, Held] = {}
         self.bytes = 0
         self.workers: list[Worker] = []
@@ -264,6 +164,7 @@ class Channel:
             cap = (1 + sum(worker.credit + len(worker.leased) for worker in self.workers)) // 2
         hungry = [worker for worker in self.workers if worker.hungry]
         capped: list[bytes] = []
+        give = self.give
         while self._turn and hungry:
             destination = self._turn.popleft()
             waiting = self._ready[destination]
@@ -278,7 +179,7 @@ class Channel:
             worker = max(hungry, key=attrgetter("credit")) if len(hungry) > 1 else hungry[0]
             count = min(worker.credit, room, own, RUN, len(waiting))
             for _ in range(count):
-                worker.give(waiting.popleft(), now)
+                give(worker, waiting.popleft(), now)
             self._out[destination] = leased + count
             if waiting:
                 self._turn.append(destination)

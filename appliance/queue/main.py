@@ -113,10 +113,16 @@ class Program:
         self._obey(service)
         await self._open(service)
         log.started(service.generation.name, messages=service.count)
+        if service.send_log is not None:
+            service.send_log.status()
         await stop.wait()
         log.stopping("signal")
+        if service.send_log is not None:
+            service.send_log.stopping()
         await self._close(service, writer)
         log.stopped()
+        if service.send_log is not None:
+            service.send_log.stopped()
 
     def _obey(self, service: Service) -> None:
         """qmail-send's other signals: look at the configuration, try everything now."""

@@ -13,7 +13,7 @@ from appliance.address import is_verp
 from appliance.envelope import Envelope
 from appliance.message import qsbmf
 from appliance.queue.bounce import DOUBLE, About
-from appliance.queue.leases import Message, message_of
+from appliance.queue.held import Message, message_of
 from appliance.queue.store import NEVER, Change, DeliveryRow, Loaded, NoticeRow, Store, recipients
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Letter:
         """It is durable."""
         if self._change.messages:
             service.unwritten -= self.message.size
+            if service.send_log is not None:
+                service.send_log.accepted(self.message, "bounce")
             service.accepted(self.message, self._change.deliveries)
 
 
@@ -79,12 +81,13 @@ class Telling:
             message.failures = (self._told or []) + message.failures
             message.notice = self._before
             service.unwritten -= letter.message.size if letter is not None else 0
-        elif letter is not None:
-            tell = log.notified if self._told is None else log.bounced
-            tell(message.name, letter.message.name, letter.recipient)
-            letter.sent(service)
-        elif self._told:
-            log.discarded(message.name, "a double bounce failed: there is nobody left to tell")
+        else:
+            if self._told:
+                service.notices.told(message, letter)
+            elif letter is not None:
+                log.notified(message.name, letter.message.name, letter.recipient)
+            if letter is not None:
+                letter.sent(service)
         service.let_go(message)
 
 
@@ -113,6 +116,18 @@ class Notices:
         message.notice = NoticeRow(message.id, now + wait, message.notice is not None and message.notice.delayed)
         self._arm(message.notice.due)
         return (message.notice,)
+
+    def told(self, message: Message, letter: Letter | None) -> None:
+        """Failures were reported, or discarded: say so."""
+        send_log = self._service.send_log
+        if letter is None:
+            log.discarded(message.name, "a double bounce failed: there is nobody left to tell")
+            if send_log is not None:
+                send_log.discarded(message)
+            return
+        log.bounced(message.name, letter.message.name, letter.recipient)
+        if send_log is not None:
+            send_log.bounced(message, letter.message)
 
     def look(self) -> None:
         """There may be something to report now."""

@@ -19,10 +19,12 @@ from appliance.queue.bounce import Bounces
 from appliance.queue.commit import Item
 from appliance.queue.feed import Feed
 from appliance.queue.flow import Flow
+from appliance.queue.held import Held, Message, Worker
 from appliance.queue.items import Accepting, Answering, Removing, Reporting
-from appliance.queue.leases import Channel, Held, Message, Worker
+from appliance.queue.leases import Channel
 from appliance.queue.notices import Notices
 from appliance.queue.outcome import judge
+from appliance.queue.send_log import SendLog
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
 from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
 from appliance.route import Routes
@@ -64,6 +66,7 @@ class Service:
         self.leasing = True
         self.short = False  # of disk: no new mail
         self._looked = 0.0
+        self.send_log: SendLog | None = None
         self.generation: Generation
         self.bounces: Bounces
         self._configure(control.current())
@@ -86,9 +89,22 @@ class Service:
         self.bounces = Bounces(generation)
         self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
         self.databytes = generation.integer("databytes", 0)
-        for channel, name, default in zip(self.channels, CHANNELS, (10, 20), strict=True):
-            channel.hold = generation.integer(f"concurrency{name}", default) == 0
+        limits = [generation.integer(f"concurrency{name}", most) for name, most in zip(CHANNELS, (10, 20), strict=True)]
+        for channel, limit in zip(self.channels, limits, strict=True):
+            channel.hold = limit == 0
+        self._write_as(generation.mapping("log").get(b"format"), limits)
         self.generation = generation
+
+    def _write_as(self, form: bytes | None, limits: Sequence[int]) -> None:
+        """In qmail's form the log tells what the queue does, in qmail-send's words."""
+        if form != b"qmail":
+            if self.send_log is not None:
+                self.send_log.close()
+            self.send_log = None
+        elif self.send_log is None:
+            self.send_log = SendLog(self.channels, limits)
+        else:
+            self.send_log.limits = tuple(limits)
 
     def refresh(self) -> None:
         """Follow a newly activated generation."""
@@ -166,6 +182,9 @@ class Service:
         """An attempt has ended: decide what becomes of the delivery, and of its message."""
         message = delivery.message
         now = self.clock()
+        if self.send_log is not None:
+            last = schedule.expired(message_id.born(message.id), delivery.started, self._lifetime)
+            self.send_log.ended(channel, delivery, reports, last=last)
         if len(delivery.left) == 1 and len(reports) == 1 and reports[0].result is Result.DONE:
             item = Reporting(self, channel, delivery, Change(done=(delivery.id,)))  # nearly all mail
         else:
@@ -188,6 +207,8 @@ class Service:
 
     def leave(self, channel: Channel, worker: Worker) -> None:
         """A worker is gone; a delivery that killed several waits for its next attempt."""
+        if self.send_log is not None:
+            self.send_log.lost(channel, worker)
         for delivery in channel.leave(worker):
             log.trouble("queue: workers ended with this delivery in hand, it is deferred", delivery.message.name)
             self.reported(channel, delivery, ())

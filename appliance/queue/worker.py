@@ -7,7 +7,8 @@ import socket
 from appliance import lease, log
 from appliance.door import Guard
 from appliance.queue.door import Visitor
-from appliance.queue.leases import Channel, Worker
+from appliance.queue.held import Worker
+from appliance.queue.leases import Channel
 from appliance.queue.service import Service
 from appliance.queue.store import CHANNELS
 

@@ -9,7 +9,7 @@ from appliance.envelope import Envelope
 from appliance.errors import Result
 from appliance.queue.body import Bodies
 from appliance.queue.commit import write
-from appliance.queue.leases import Worker
+from appliance.queue.held import Worker
 from appliance.queue.service import Service
 from appliance.state import State
 
