@@ -51,6 +51,7 @@ OK3 = b"250 ok\r\n250 ok\r\n354 go\r\n"
 PIPELINED = [
     ([OK3, b"250 done\r\n"], b"body\r\n.\r\n", "K", "accepted"),
     ([b"250 ok\r\n250", b" ok\r\n35", b"4 go\r\n", b"250 done\r\n"], b"body\r\n.\r\n", "K", "cut anywhere"),
+    ([b"354 ok\r\n251 will forward\r\n354 go\r\n", b"354 odd\r\n"], b"body\r\n.\r\n", "K", "below 400 is a yes"),
     ([OK3, b"450 later\r\n"], b"body\r\n.\r\n", "Z", "refused for now after the dot"),
     ([OK3, b"550 no\r\n"], b"body\r\n.\r\n", "D", "refused after the dot"),
     ([b"550 no\r\n503 a\r\n503 b\r\n"], b"RSET\r\n", "D", "sender refused: reset before the next"),
