@@ -2,9 +2,8 @@
 
 Each failure is answered a second after it came, or later, whether the account exists or not.  Failures of one address,
 and for one account, make the next attempt from there wait: 1, 2, 4, 8 seconds, then 15.  Attempts from one address
-wait one after another, and of those that wait there are few.  Where an account logged in well lately from an
-address, it does not wait: a neighbour's wrong password must not slow down a whole office.  Fifteen minutes
-after the last failure it is forgotten.
+stand in line.  Where an account logged in well lately from an address, it does not wait: a neighbour's wrong password
+must not slow down a whole office.  Fifteen minutes after the last failure it is forgotten.
 
 A right password is never refused, only late: nobody can lock another's mailbox by guessing.
 """
@@ -22,7 +21,7 @@ from appliance.pop3d.authorization import Login
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds, by the number of failures
 ANSWER = 1.0  # seconds from an attempt to the answer that it failed
 FORGET = 900.0  # seconds
-WAITING = 5  # attempts of one address at a time
+WAITING = 50  # attempts of one address at a time: an office in the morning, and no more
 HASHING = 2  # passwords at a time: each takes a core and 19 MiB or what its hash asks for
 
 _KEPT = 10_000  # addresses and accounts

@@ -1,7 +1,7 @@
 """Is everything there that the active generation asks for, and does it work?
 
 Asks the programs: the queue's admin door who is connected and which configuration it serves, each
-SMTP port for its greeting, and the kernel which processes the supervisor has.  Imports little, for
+SMTP and POP3 port for its greeting, and the kernel which processes the supervisor has.  Imports little, for
 a container engine runs this every few seconds.
 """
 
@@ -20,6 +20,8 @@ from appliance.supervise.programs import PROGRAMS, count, processes
 PATIENCE = 3.0  # seconds for each answer
 ROOM = 64 * 1024  # bytes that a commit may need
 _ANSWER = 1 << 20
+# how listeners begin to talk; 421 and -ERR are the answer of one that is busy, not of one that is broken
+_GREETINGS = {"SMTP": frozenset({b"220", b"421"}), "POP3": frozenset({b"+OK", b"-ER"})}
 
 
 @dataclass
@@ -48,8 +50,10 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
     report.problems.extend(_full(state))
-    if smtp := generation.mapping("listen").get(b"smtp"):
-        report.problems.extend(_ask_smtp(smtp))
+    listeners = generation.mapping("listen")
+    for name, greetings in _GREETINGS.items():
+        if where := listeners.get(name.lower().encode()):
+            report.problems.extend(_ask(name, where, greetings))
     return report
 
 
@@ -110,8 +114,8 @@ def ping(state: State) -> dict[str, Any]:
                 return answer
 
 
-def _ask_smtp(listener: bytes) -> list[str]:
-    """Greeting and QUIT; 421 is the answer of one that is busy, not of one that is broken."""
+def _ask(name: str, listener: bytes, greetings: frozenset[bytes]) -> list[str]:
+    """Greeting and QUIT."""
     where = listener.decode("latin-1")
     try:
         with socket.create_connection(_reachable(listener), PATIENCE) as connection:
@@ -121,8 +125,8 @@ def _ask_smtp(listener: bytes) -> list[str]:
             while connection.recv(512):
                 pass
     except (OSError, ValueError) as cause:
-        return [f"SMTP on {where} does not answer: {cause}"]
-    return [] if greeting[:3] in {b"220", b"421"} else [f"SMTP on {where} greets with {greeting[:80]!r}"]
+        return [f"{name} on {where} does not answer: {cause}"]
+    return [] if greeting[:3] in greetings else [f"{name} on {where} greets with {greeting[:80]!r}"]
 
 
 def _reachable(listener: bytes) -> tuple[str, int]:

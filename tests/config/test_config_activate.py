@@ -94,6 +94,58 @@ def test_old_generations_go_when_nothing_can_read_them_any_more(state):
     assert kept == {b"one\n", b"8\n", b"7\n", b"6\n", b"5\n"}
 
 
+SECRET = TWO | {"secrets/passwords.cdb": b"hashes"}
+
+
+def test_secrets_lie_apart_and_belong_to_the_owner_alone(state):
+    """Every program may read the generations; only some may read what people log in with."""
+    name, _ = activate(SECRET, state)
+    generation = Control(state).current()
+    assert generation.secrets == state.secrets / name
+    assert (generation.secrets / "passwords.cdb").read_bytes() == b"hashes"
+    assert not [path for path in state.generations.rglob("*") if "secret" in path.name or path.suffix == ".cdb"]
+    assert (generation.secrets / "passwords.cdb").stat().st_mode & 0o777 == 0o600
+    assert state.secrets.stat().st_mode & 0o777 == 0o700
+
+
+def test_secrets_that_somebody_removed_or_changed_are_written_again(state):
+    """As the rest of a generation."""
+    name, _ = activate(SECRET, state)
+    (state.secrets / name / "passwords.cdb").write_bytes(b"others")
+    activate(SECRET, state)
+    assert (state.secrets / name / "passwords.cdb").read_bytes() == b"hashes"
+    (state.secrets / name / "passwords.cdb").unlink()
+    (state.secrets / name).rmdir()
+    activate(SECRET, state)
+    assert (state.secrets / name / "passwords.cdb").read_bytes() == b"hashes"
+
+
+def test_secrets_go_with_their_generation(state):
+    """A hash that is not in the YAML any more is not kept for ever."""
+    name, _ = activate(SECRET, state)
+    long_ago = time.time() - 86400
+    for number in range(KEEP + 2):
+        made, _ = activate({"control/me": b"%d\n" % number}, state)
+        os.utime(state.generations / made, (long_ago + number, long_ago + number))
+    os.utime(state.generations / name, (long_ago - 9, long_ago - 9))
+    activate(ONE, state)
+    assert not (state.generations / name).exists()
+    assert list(state.secrets.iterdir()) == []
+
+
+@pytest.mark.parametrize("steps", [*range(2, 22), 30])
+def test_a_crash_leaves_no_generation_without_its_secrets(state, steps):
+    """They are there before the link is swapped."""
+    activate(ONE, state)
+    crash = CRASH.replace('b".\\n"}', 'b".\\n", "secrets/passwords.cdb": b"hashes"}')
+    assert crash != CRASH
+    subprocess.run([sys.executable, "-c", crash, str(state.root), str(steps)], check=False)
+    if Control(state).current().me == b"two":
+        assert (Control(state).current().secrets / "passwords.cdb").read_bytes() == b"hashes"
+    activate(SECRET, state)
+    assert {path.name for path in state.secrets.iterdir()} == {generation_name(SECRET)}
+
+
 CRASH = textwrap.dedent("""
     import os, sys
     from pathlib import Path
