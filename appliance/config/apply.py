@@ -45,6 +45,7 @@ def apply(config: Path, state: State, routing: tuple[str, str], *, changed_only:
     name, previous = activate(compile_files(configuration), state)
     if name == previous and changed_only:
         return configuration.users.file  # the same content again changes nothing
+    log.follow(configuration.log_format.encode())
     log.activated(name, previous)
     for text in (*warnings(configuration), *gateway_warning(configuration, gateways_in(*routing))):
         log.configuration_warning(text)
