@@ -20,9 +20,10 @@ TIMEOUT = 300.0  # seconds for an answer; a commit takes milliseconds
 LATE = netstring.encode(b"L")  # opens a large message whose envelope comes last
 
 
-def request(sender: bytes, recipients: tuple[bytes, ...] | list[bytes], content: bytes) -> bytes:
-    """The frame for a message of at most INLINE bytes. Raises envelope.EnvelopeError."""
-    return netstring.encode(envelope.encode(sender, recipients) + content)
+def request(sender: bytes, recipients: tuple[bytes, ...] | list[bytes], *content: bytes) -> bytes:
+    """The frame for a message of at most INLINE bytes, in any pieces. Raises envelope.EnvelopeError."""
+    start = envelope.encode(sender, recipients)
+    return b"".join((b"%d:" % (len(start) + sum(map(len, content))), start, *content, b","))
 
 
 def opening(sender: bytes, recipients: tuple[bytes, ...] | list[bytes]) -> bytes:

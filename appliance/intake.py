@@ -9,6 +9,7 @@ is durable, `Z` or `D` and a text.  A connection dropped early leaves nothing be
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import cast
@@ -33,6 +34,7 @@ __all__ = ["CHUNK", "FRAME", "INLINE", "LATE", "TIMEOUT", "Intake", "accepted", 
 __all__ += ["submit_blocking", "submit_large"]
 
 _FOUND_WITHIN = 5.0  # seconds
+_SOCKET = 1024 * 1024  # bytes the socket may hold, if the kernel allows it: some large messages leave in one call
 
 Tell = Callable[[bytes | MailError], None]  # called once; must not raise
 
@@ -96,6 +98,7 @@ class Intake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all of asyncio.Transport without being one
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET)
         self._transport.write(self._hello)
         self._flush()
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from struct import Struct
 
 PAGE = 4096
-SIZE = 8 * 1024 * 1024
+SIZE = 32 * 1024 * 1024
+_APART = 64 * 1024  # bytes of a record that are worth a copy less, piece by piece
 _HEAD = Struct("<8sII")
 
 
@@ -87,11 +88,13 @@ class Journal:
 
     def append(self, cycle: bytes, pieces: Sequence[bytes]) -> None:
         """Write a record; it is durable when this returns. Raises OSError: then it may be there or not."""
-        payload = b"".join(pieces)
-        end = _HEAD.size + len(payload)
-        buffer, size = self._buffer, _after(end)
-        _HEAD.pack_into(buffer, 0, cycle, len(payload), zlib.crc32(payload))
-        buffer[_HEAD.size : end] = payload
+        length = sum(map(len, pieces))
+        buffer, end = self._buffer, _HEAD.size
+        for piece in pieces if length > _APART else (b"".join(pieces),):
+            buffer[end : end + len(piece)] = piece
+            end += len(piece)
+        size = _after(end)
+        _HEAD.pack_into(buffer, 0, cycle, length, zlib.crc32(buffer[_HEAD.size : end]))
         written = os.pwritev(self._fd, [buffer[:size]], self.used, os.RWF_DSYNC)
         if written < size:
             raise OSError(f"only {written} bytes of a record were written")

@@ -81,7 +81,7 @@ class Arrival:
             self._task.add_done_callback(lambda task: answered(_outcome(task)))
             return None
         if problem is None:
-            frame = intake.request(self.sender, self.recipients, self._trace + self._reader.take())
+            frame = intake.request(self.sender, self.recipients, self._trace, *self._reader.pieces())
             self._door.shared.submit(frame, answered)
         return problem
 

@@ -65,9 +65,12 @@ class Reader:
 
     def take(self) -> bytes:
         """The content read since the last call."""
-        content = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
-        self._pieces = []
-        return content
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[bytes]:
+        """The same, as it was read."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
     def problem(self) -> MailError | None:
         """Why the message can't be taken, if so; known for good at its end."""

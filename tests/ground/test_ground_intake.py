@@ -170,3 +170,9 @@ def test_the_answer_s_letter_decides(answer: bytes, error: type[Exception]) -> N
     assert intake.accepted(b"Kabc") == "abc"
     with pytest.raises(error):
         intake.accepted(answer)
+
+
+def test_request_in_pieces() -> None:
+    """It makes no difference to the queue in how many pieces smtpd read the content."""
+    whole = intake.request(b"s", (b"r",), b"Received: x\nSubject: y\n\ntext\n")
+    assert intake.request(b"s", (b"r",), b"Received: x\n", b"Subject: y\n\n", b"", b"text\n") == whole

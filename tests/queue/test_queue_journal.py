@@ -199,6 +199,20 @@ def test_killed_queue_has_what_it_committed(opened, tmp_path):
     assert again.last() == 21
 
 
+def test_killed_queue_has_large_messages_it_committed(tmp_path):
+    """A commit of large messages beside small ones, whose pieces are written one by one, is found whole."""
+    changes = [accept(10, b"x" * 100_000), accept(20), accept(30, b"y" * 130_000)]
+    file = Journal(tmp_path / "journal", 1 << 20)
+    file.append(CYCLE, encode(changes))
+    file.close()
+    (payload,) = Journal(tmp_path / "journal", 1 << 20).read(CYCLE)
+    assert [m.content for change in decode(payload) for m in change.messages] == [
+        b"x" * 100_000,
+        b"text",
+        b"y" * 130_000,
+    ]
+
+
 def test_full_journal_is_folded(opened):
     """More mail than the journal holds goes on into the database, and a restart loses none and repeats none."""
     store = opened()
