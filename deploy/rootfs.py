@@ -22,6 +22,7 @@ KEEP: dict[str, tuple[str, ...]] = {
     "base-files": ("/etc/debian_version", "/etc/os-release", "/usr/lib/os-release", "/usr/share/common-licenses/*"),
     "ca-certificates": (),  # its bundle is generated: see GENERATED
     "dash": ("/usr/bin/dash",),  # for |program lines
+    "libcrypt1": ("*/libcrypt.so.1*",),  # password.py loads it by its name
     "libgcc-s1": ("*/libgcc_s.so.1",),  # glibc loads it when a thread ends
     "libpython3.13-minimal": ("/usr/lib/python3.13/*",),
     "libpython3.13-stdlib": ("/usr/lib/python3.13/*",),
