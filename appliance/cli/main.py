@@ -19,6 +19,7 @@ COMMANDS = (
     ("health", "is everything that should run there and working?"),
     ("password", "the hash of a password, for mail.yaml"),
     ("queue", "what waits in the queue, and why?"),
+    ("route", "what would happen to mail for an address?"),
     ("version", "the version of Paperpath and of what it is built on"),
 )
 

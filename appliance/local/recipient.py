@@ -70,7 +70,8 @@ def _stepped(to: Recipient, job: Job, who: Resident) -> Report:
     delay = time.time() - message_id.born(to.delivery.message)
     files, programs = job.count(Action.MAILDIR, Action.MBOX), job.count(Action.PROGRAM)
     forwards = job.forward.recipients
-    text = b"did %d+%d+%d" % (files, len(forwards), programs)
+    counts = b"did %d+%d+%d" % (files, len(forwards), programs)
+    text = _line(job.output[: TEXT - 100]) + counts  # a number and an id fit into the rest
     for step in job.done:
         place = who.place if step.action is Action.MAILDIR else f"{step.action.value} {os.fsdecode(step.target)}"
         log.delivered(name, who.public, place, to.delivery.attempt, delay, text)
@@ -80,7 +81,7 @@ def _stepped(to: Recipient, job: Job, who: Resident) -> Report:
             log.forwarded(name, who.public, job.forward.new, address)
     elif not job.done:
         log.delivered(name, who.public, "nowhere", to.delivery.attempt, delay, text)
-    return Report(Result.DONE, _line(job.output[: TEXT - len(text) - 1]) + text)
+    return Report(Result.DONE, text)
 
 
 def _line(output: bytes) -> bytes:
