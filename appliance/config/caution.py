@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_network
 
 from appliance import dotqmail
-from appliance.config.control_files import LATER
 from appliance.config.directory import line_lists
 from appliance.config.model import Configuration
 from appliance.config.passwords import maildir
@@ -25,7 +24,7 @@ def warnings(configuration: Configuration) -> list[str]:
     """Each `key: what to know`, in the file's order."""
     return [
         one_line(text)
-        for part in (_contradicted, _listeners, _passwords, _deliver, _relay, _routes, _tls, _control)
+        for part in (_contradicted, _listeners, _passwords, _deliver, _relay, _routes, _tls)
         for text in part(configuration)
     ]
 
@@ -97,9 +96,3 @@ def _routes(configuration: Configuration) -> Iterator[str]:
 def _tls(configuration: Configuration) -> Iterator[str]:
     if configuration.certificate is not None:
         yield "tls: not served yet; clients are not offered STARTTLS"
-
-
-def _control(configuration: Configuration) -> Iterator[str]:
-    for name, _ in configuration.control:
-        if name in LATER:
-            yield f"control.{name}: not used yet; its program comes later"

@@ -50,9 +50,6 @@ KNOWN = {
     "virtualdomains": ControlFile(many=True, read=control_lines.virtual),
 }
 
-# read by programs that come later
-LATER = frozenset({"defaultdomain", "defaulthost", "idhost", "plusdomain", "qmqpservers"})
-
 # qmail's files that keys of ours are compiled into; the raw file wins
 ALSO_KEY: dict[str, Path] = {
     "me": ("hostname",),

@@ -18,7 +18,6 @@ CAUTIONS = [
     ("relay: {allow_from: ['2000::/3']}", ["relay.allow_from: 2000::/3 is wider"]),
     ("listen: {}", ["listen: nothing listens"]),
     ("listen: {smtp: {}, pop3: {}}", ["listen.pop3: no mailbox has a password, so nobody can log in"]),
-    ("control: {idhost: a.example}", ["control.idhost: not used yet"]),
     ("routes: [{domain: '*', via: 'smtps://a.example'}]", ["routes[0]: TLS and AUTH are not served yet"]),
     ("routes: [{domain: '*', via: 'smtp://a.example'}]", []),
 ]
