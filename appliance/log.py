@@ -246,6 +246,11 @@ def queued(message: str, by: str, sender: bytes, recipients: int, size: int) -> 
     _emit("queued", message=message, by=by, sender=sender, recipients=recipients, size=size)
 
 
+def changed(message: str, what: str, deliveries: int) -> None:
+    """queue: a postmaster has held, released or dropped a message, or made it due now, by hand."""
+    _emit("changed", message=message, what=what, deliveries=deliveries)
+
+
 def delivered(message: str, recipient: bytes, to: str, attempt: int, delay: float, text: bytes = b"") -> None:
     """local, remote: a recipient has it; `delay` in seconds since it was accepted (hot path)."""
     _writer.add(

@@ -1,4 +1,4 @@
-"""`paperpath queue list|show|retry`: what waits, and why; and trying it now."""
+"""`paperpath queue list|show|retry|hold|release|drop`: what waits, and why, and what is to become of it."""
 
 import argparse
 import json
@@ -14,19 +14,27 @@ HELP = (
     "What waits in the queue, and why? Asks the running queue, or reads its file when nothing runs. "
     "Exit status: 0 found, 1 no such message, 2 a mistake on the command line, 111 the queue can't be asked."
 )
-CANNOT = 111
+USAGE, CANNOT = 2, 111
+BY_HAND = (
+    ("hold", "try nothing more of messages until they are released"),
+    ("release", "let held messages go on, now"),
+    ("drop", "end messages here: nobody else gets them, and nobody is told"),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|retry")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|retry|hold|release|drop")
     listing = verbs.add_parser(
         "list", help="each message, and a line for each recipient that has not got it yet; the oldest first"
     )
     show = verbs.add_parser("show", help="everything about one message, with its header")
     show.add_argument("id", metavar="ID", type=_id, help="as in the log, such as 1k0vnjfcffm")
-    retry = verbs.add_parser("retry", help="try everything now that would be tried later (as SIGALRM to qmail-send)")
-    retry.add_argument("--all", action="store_true", required=True, help="all messages; there is no other way yet")
-    for verb in (listing, show, retry):
+    retry = verbs.add_parser("retry", help="try messages now that would be tried later")
+    retry.add_argument("--all", action="store_true", help="all of them, as SIGALRM to qmail-send")
+    hands = [verbs.add_parser(name, help=text) for name, text in BY_HAND]
+    for verb in (retry, *hands):
+        verb.add_argument("ids", metavar="ID", nargs="*" if verb is retry else "+", type=_id, help="of a message")
+    for verb in (listing, show, retry, *hands):
         state_option(verb)
         verb.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -40,6 +48,30 @@ def _id(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.verb == "retry" and bool(args.ids) == args.all:
+        print("paperpath queue retry: name messages, or --all", file=sys.stderr)
+        return USAGE
+    return _change(args) if getattr(args, "ids", None) else _look(args)
+
+
+def _change(args: argparse.Namespace) -> int:
+    """Do something to each message that is named."""
+    status = 0
+    try:
+        for name in args.ids:
+            found = list(ask_lines(State(args.state.resolve()), {"do": args.verb, "id": name}))
+            if not found:
+                print(f"paperpath queue: no message {name} in the queue", file=sys.stderr)
+                status = 1
+            for line in found:
+                print(line.decode() if args.json else f"{name}: {json.loads(line)['deliveries']} deliveries")
+    except NoAnswer as error:
+        print(f"paperpath queue: {error}", file=sys.stderr)
+        return CANNOT
+    return status
+
+
+def _look(args: argparse.Namespace) -> int:
     request = {"do": "show", "id": args.id} if args.verb == "show" else {"do": args.verb}
     found = oldest = 0
     try:

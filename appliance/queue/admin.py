@@ -1,4 +1,4 @@
-"""The admin door: ping, list, show, retry, silent; requests and answers are frames of JSON."""
+"""The admin door: ping, list, show, retry, hold, release, drop, silent; requests and answers are frames of JSON."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from appliance.door import Guard
 from appliance.queue.door import Visitor
 from appliance.queue.intake import Intake
 from appliance.queue.look import PAGE, listed, shown
+from appliance.queue.postmaster import Postmaster
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Store
@@ -112,8 +113,27 @@ class Admin(Visitor):
         for silence in latest.values():
             self._answer(silence._asdict())
 
-    async def _retry(self, _request: dict[str, Any]) -> None:
-        self._answer({"due": await retry_all(self._service, self._store)})
+    async def _retry(self, request: dict[str, Any]) -> None:
+        if "id" in request:
+            await self._by_hand(request)
+        else:
+            self._answer({"due": await retry_all(self._service, self._store)})
+
+    async def _by_hand(self, request: dict[str, Any]) -> None:
+        """Hold, release, retry or drop one message; nothing is answered if there is none."""
+        number, postmaster = message_id.parse(str(request.get("id", ""))), self._service.postmaster
+        if not await self._read(lambda: self._store.contains(number)):
+            return
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def tell(count: int, error: Exception | None) -> None:
+            if error is not None:
+                future.set_exception(OSError(str(error)))
+            else:
+                future.set_result(count)
+
+        _BY_HAND[request["do"]](postmaster, number, tell)
+        self._answer({"message": message_id.text(number), "deliveries": await future})
 
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))
@@ -129,4 +149,12 @@ def _encoded(item: dict[str, Any]) -> bytes:
     return netstring.encode(json.dumps(item).encode())
 
 
-_VERBS = {"ping": Admin._ping, "list": Admin._list, "show": Admin._show, "retry": Admin._retry, "silent": Admin._silent}  # noqa: SLF001  # a table of its own verbs
+_BY_HAND = {"hold": Postmaster.hold, "release": Postmaster.release, "retry": Postmaster.retry, "drop": Postmaster.drop}
+_VERBS = {
+    "ping": Admin._ping,  # noqa: SLF001  # a table of its own verbs
+    "list": Admin._list,  # noqa: SLF001
+    "show": Admin._show,  # noqa: SLF001
+    "retry": Admin._retry,  # noqa: SLF001
+    **dict.fromkeys(("hold", "release", "drop"), Admin._by_hand),  # noqa: SLF001
+    "silent": Admin._silent,  # noqa: SLF001
+}

@@ -239,7 +239,7 @@ class Feed:
         self._read()
         fresh = {found.message.id: message_of(found) for found in loaded}
         for row in rows:
-            if row.id in self._channel.held:
+            if row.id in self._channel.held or self._channel.barred(row.message):
                 continue
             # one that is in memory meanwhile knows of reports that are not committed yet
             message = self._messages.get(row.message) or fresh.get(row.message)

@@ -39,6 +39,7 @@ class Channel:
         self.workers: list[Worker] = []
         self.struggling: dict[bytes, None] = {}  # remote destinations whose last attempt was put off
         self.recovered: set[bytes] = set()  # that did not fail any more
+        self.barred: Callable[[int], bool] = lambda _: False  # whether a message may not begin
         self._near: float = NEAR if number != LOCAL else inf
         self._ready: dict[bytes, deque[Held]] = {}  # by destination
         self._turn: deque[bytes] = deque()  # destinations with something ready, each once
@@ -95,6 +96,21 @@ class Channel:
         self._learn(delivery)
         if destination not in self._here:
             self._proven.pop(destination, None)
+
+    def withdraw(self, message: int) -> list[Held]:
+        """Forget what is ready of a message; what workers have stays."""
+        found: list[Held] = []
+        for delivery in [held for held in self.held.values() if held.message.id == message]:
+            waiting = self._ready.get(delivery.destination, ())
+            if delivery not in waiting:
+                continue
+            self._ready[delivery.destination].remove(delivery)
+            del self.held[delivery.id]
+            size = len(delivery.message.content or b"")
+            _decrement(self._here, delivery.destination, 1 + size // WEIGHT)
+            self.bytes -= size
+            found.append(delivery)
+        return found
 
     def _allowed(self, destination: bytes) -> int:
         """Leases of a destination at a time."""

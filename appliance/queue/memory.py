@@ -94,7 +94,7 @@ class MemoryStore:
 
     def bring_forward(self, after: int, due: float, limit: int) -> Brought:
         ids = sorted(number for number in self._deliveries if number > after)[:limit]
-        later = [number for number in ids if self._deliveries[number].due > due]
+        later = [number for number in ids if due < self._deliveries[number].due < NEVER]
         self._deliveries |= {number: self._deliveries[number]._replace(due=due) for number in later}
         return Brought(ids[-1] if len(ids) == limit else 0, len(later))
 

@@ -24,6 +24,7 @@ from appliance.queue.items import Accepting, Answering, Removing, Reporting
 from appliance.queue.leases import Channel
 from appliance.queue.notices import Notices
 from appliance.queue.outcome import judge
+from appliance.queue.postmaster import Postmaster
 from appliance.queue.send_log import SendLog
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
 from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
@@ -60,7 +61,10 @@ class Service:
         self.channels = (Channel(LOCAL), Channel(REMOTE))
         self.unwritten = 0  # bytes that wait for a commit
         self.flow = Flow(self.channels[LOCAL], clock, later)
-        self._store, self._control, self._later = store, control, later
+        self._store, self._control, self.later = store, control, later
+        self.postmaster = Postmaster(self, store)
+        for channel in self.channels:
+            channel.barred = self.postmaster.barred
         self._ids = Ids(store.last())
         self._stamp = Stamp()
         self.leasing = True
@@ -75,10 +79,10 @@ class Service:
         """Begin to work with this writer."""
         self.writer = writer
         self.feeds = tuple(
-            Feed(self._store, writer, channel, self.messages, self.clock, self._later, self._orphan, self.dispatch)
+            Feed(self._store, writer, channel, self.messages, self.clock, self.later, self._orphan, self.dispatch)
             for channel in self.channels
         )
-        self.notices = Notices(self, self._store, self._later)
+        self.notices = Notices(self, self._store, self.later)
         self.wake()
 
     # -- configuration ------------------------------------------------------------------
@@ -182,6 +186,8 @@ class Service:
         """An attempt has ended: decide what becomes of the delivery, and of its message."""
         message = delivery.message
         now = self.clock()
+        if self.postmaster.dropped:
+            reports = self.postmaster.reports(delivery, reports)
         if self.send_log is not None:
             last = schedule.expired(message_id.born(message.id), delivery.started, self._lifetime)
             self.send_log.ended(channel, delivery, reports, last=last)
@@ -191,7 +197,8 @@ class Service:
             born = message_id.born(message.id)
             outcome = judge(delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime))
             item = Reporting(self, channel, delivery, Change(), outcome)
-            item.settle(schedule.next_attempt(born, delivery.started, channel.number), self.routes)
+            due = schedule.next_attempt(born, delivery.started, channel.number)
+            item.settle(self.postmaster.due(message.id, due), self.routes)
             if outcome.deferred:
                 item.wait(now)
                 self.submit(item)
@@ -212,6 +219,7 @@ class Service:
         for delivery in channel.leave(worker):
             log.trouble("queue: workers ended with this delivery in hand, it is deferred", delivery.message.name)
             self.reported(channel, delivery, ())
+        self.postmaster.left_by_worker()
         self.dispatch()
 
     def dispatch(self) -> None:
@@ -247,7 +255,7 @@ class Service:
         self.refresh()
         self.settled()
         if self.leasing:
-            self._later(WAKE, self.wake)
+            self.later(WAKE, self.wake)
 
     def release(self, channel: Channel, delivery: Held) -> None:
         """A delivery leaves memory."""

@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 from appliance.queue.store import (
+    NEVER,
     LAST,
     Brought,
     Change,
@@ -221,7 +222,7 @@ class SqliteStore:
 
     def bring_forward(self, after: int, due: float, limit: int) -> Brought:
         rows = self._fetch("SELECT id, due FROM delivery WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
-        later = [number for number, when in rows if when > due]
+        later = [number for number, when in rows if due < when < NEVER]
         with self._disk_errors():
             run = self._cursor.execute
             run("UPDATE delivery SET due=? WHERE id IN (SELECT value FROM json_each(?))", (due, json.dumps(later)))

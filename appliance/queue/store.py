@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 LAST = (1 << 63) - 1  # no id is higher
 LOCAL, REMOTE = 0, 1  # channels
 CHANNELS = ("local", "remote")
-NEVER = inf  # when nothing has to be reported
+NEVER = inf  # when nothing has to be reported, and what is held is tried
 
 
 class Unavailable(OSError):

@@ -1,0 +1,165 @@
+"""What a postmaster does to a message by hand: hold it, release it, try it now, drop it."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from appliance import log, message_id
+from appliance.errors import Result
+from appliance.lease import Report
+from appliance.queue.held import Held
+from appliance.queue.store import NEVER, Change, DeliveryRow, NoticeRow, Store
+
+if TYPE_CHECKING:
+    from appliance.queue.service import Service
+
+FORGET = 60.0  # seconds after which no read of the queue's is under way that began before a message was dropped
+
+Tell = Callable[[int, Exception | None], None]  # told how many deliveries it was done to
+
+
+class _Doing:
+    """A change by hand."""
+
+    keep = False
+
+    def __init__(self, change: Change, count: int, after: Callable[[], None], tell: Tell) -> None:
+        self.change: Change | None = change
+        self._count, self._after, self._tell = count, after, tell
+
+    def done(self, error: Exception | None) -> None:
+        if error is None:
+            self._after()
+        self._tell(self._count, error)
+
+
+def _nobody(count: int, error: Exception | None) -> None:
+    """Nobody asked."""
+
+
+class Postmaster:
+    """The hand in the queue.
+
+    held, dropped: messages of which no delivery may begin.  A delivery that a worker has goes on; what becomes of
+    a held message's is kept, and a dropped one's does not matter any more.
+    """
+
+    def __init__(self, service: "Service", store: Store) -> None:
+        self._service, self._store = service, store
+        self.held: set[int] = set()
+        self.dropped: set[int] = set()
+
+    def barred(self, message: int) -> bool:
+        """Whether no delivery of a message may begin."""
+        return message in self.held or message in self.dropped
+
+    # -- verbs: each tells how many deliveries it was done to, or why it could not be ---------
+
+    def hold(self, message: int, tell: Tell) -> None:
+        """Nothing more is tried until it is released."""
+        self._withdraw(message, self.held)
+        self._rows(message, tell, lambda rows: self._put(message, [r for r in rows if r.due != NEVER], NEVER, tell))
+
+    def release(self, message: int, tell: Tell) -> None:
+        """It goes on, and is tried now."""
+        self.held.discard(message)
+        self._rows(message, tell, lambda rows: self._now(message, [r for r in rows if r.due == NEVER], tell))
+
+    def retry(self, message: int, tell: Tell) -> None:
+        """What waits is tried now; not what is held."""
+        self._rows(message, tell, lambda rows: self._now(message, [r for r in rows if r.due != NEVER], tell))
+
+    def drop(self, message: int, tell: Tell) -> None:
+        """It ends here: nobody else gets it, and nobody is told."""
+        self._withdraw(message, self.dropped)
+        self._rows(message, tell, lambda rows: self._end(message, rows, tell))
+
+    # -- for the service --------------------------------------------------------------------
+
+    def due(self, message: int, due: float) -> float:
+        """When a delivery that was put off is tried again."""
+        return NEVER if message in self.held else due
+
+    def reports(self, delivery: Held, reports: Iterable[Report]) -> list[Report]:
+        """What counts of a worker's reports: of a dropped message there is nothing left to try or to tell."""
+        if delivery.message.id in self.dropped:
+            return [Report(Result.DONE)] * len(delivery.left)
+        return list(reports)
+
+    def left_by_worker(self) -> None:
+        """A worker ended, and what it had in hand is ready again: not that of held and dropped messages."""
+        for message in [*self.held]:
+            self.hold(message, _nobody)
+        for message in [*self.dropped]:
+            self.drop(message, _nobody)
+
+    # -- how ----------------------------------------------------------------------------------
+
+    def _withdraw(self, message: int, barred: set[int]) -> None:
+        """From now on nothing of it begins: what is ready leaves memory."""
+        barred.add(message)
+        for channel in self._service.channels:
+            for delivery in channel.withdraw(message):
+                self._service.let_go(delivery.message)
+
+    def _rows(self, message: int, tell: Tell, then: Callable[[list[DeliveryRow]], None]) -> None:
+        """Its deliveries that are on disk only."""
+
+        def read(rows: list[DeliveryRow], error: Exception | None) -> None:
+            if error is not None:
+                tell(0, error)
+                return
+            try:
+                then([row for row in rows if row.id not in self._service.channels[row.channel].held])
+            except Exception as problem:  # noqa: BLE001  # a defect of ours ends nobody else's work
+                log.trouble("queue: a message could not be changed by hand", repr(problem))
+                tell(0, problem)
+
+        self._service.writer.read(lambda: self._store.waiting(message), read)
+
+    def _now(self, message: int, rows: list[DeliveryRow], tell: Tell) -> None:
+        self._put(message, rows, self._service.clock(), tell)
+
+    def _put(self, message: int, rows: list[DeliveryRow], due: float, tell: Tell) -> None:
+        change = Change()
+        change.updates = [row._replace(due=due) for row in rows]
+
+        def after() -> None:
+            log.changed(message_id.text(message), "held" if due == NEVER else "due now", len(rows))
+            for row in rows:
+                self._service.feeds[row.channel].expect(due)
+            self._service.settled()
+
+        self._service.submit(_Doing(change, len(rows), after, tell))
+
+    def _end(self, message: int, rows: list[DeliveryRow], tell: Tell) -> None:
+        service = self._service
+        change = Change(done=[row.id for row in rows])
+        known = service.messages.get(message)
+        if known is not None:
+            known.left -= len(rows)
+            known.failures = []
+        ends = known.left == 0 if known is not None else bool(rows)  # else a worker's report ends it
+        change.forgotten = (message,)
+        if ends:
+            change.finished = (message,)
+            change.notices = (NoticeRow(message, NEVER, delayed=False),)
+
+        def after() -> None:
+            log.changed(message_id.text(message), "dropped", len(rows))
+            self._forget(message)
+            if ends:
+                service.count -= 1
+                service.bodies.remove(message)
+
+        service.submit(_Doing(change, len(rows), after, tell))
+
+    def _forget(self, message: int) -> None:
+        """Until nobody can bring it back."""
+
+        def look() -> None:
+            if message in self._service.messages:
+                self._forget(message)
+            else:
+                self.dropped.discard(message)
+
+        self._service.later(FORGET, look)
