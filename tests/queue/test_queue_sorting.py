@@ -34,3 +34,10 @@ def test_a_sender_for_each_recipient_travels_alone() -> None:
 def test_an_empty_local_part_is_the_trash_can() -> None:
     """As in qmail: delivered, to nowhere."""
     assert Sorter(ROUTES).sort((b"@mx.example.org",)) == []
+
+
+def test_a_list_of_many_at_one_host_is_a_delivery_each() -> None:
+    """As many transactions as subscribers, for no two of them have the same sender; all else of the message is shared."""
+    found = Sorter(ROUTES).sort(tuple(b"u%d@far.example" % n for n in range(1000)), alone=True)
+    assert len(found) == 1000
+    assert {way for way, _ in found} == {(REMOTE, b"far.example")}

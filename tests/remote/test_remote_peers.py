@@ -154,3 +154,26 @@ def test_a_refused_connection_is_temporary(tmp_path):
     [[report]] = attempt(tmp_path, Gone(), delivery(1))
     assert report.result is Result.TEMPORARY
     assert report.text == b"No connection to 127.0.0.1[127.0.0.1]:1: Connection refused. (#4.4.1)\n"
+
+
+def test_each_recipient_of_a_list_has_a_sender_of_its_own(tmp_path):
+    """VERP: `pre@host-@[]` is `prer=rh@host` for r@rh, other senders stay; the peer sees a transaction for each recipient."""
+    peer = Peer()
+    verp, plain = b"list-@lists.example-@[]", b"list-@[]"
+    ones = [
+        delivery(1, b"a+b@x.example"),
+        delivery(2, b"C@x.example"),
+        delivery(3, b"d@x.example"),
+        delivery(4, b"e@x.example"),
+    ]
+    for one, sender in zip(ones, (verp, verp, plain, b""), strict=True):
+        one.sender = sender
+    assert attempt(tmp_path, peer, *ones)
+    said = [line for lines in peer.connections for line in lines if line.startswith((b"MAIL", b"RCPT"))]
+    pairs = {(said[at].split(b">")[0], said[at + 1].strip()) for at in range(0, len(said), 2)}
+    assert pairs == {
+        (b"MAIL FROM:<list-a+b=x.example@lists.example", b"RCPT TO:<a+b@x.example>"),
+        (b"MAIL FROM:<list-C=x.example@lists.example", b"RCPT TO:<C@x.example>"),
+        (b"MAIL FROM:<list-@[]", b"RCPT TO:<d@x.example>"),
+        (b"MAIL FROM:<", b"RCPT TO:<e@x.example>"),
+    }
