@@ -6,12 +6,18 @@ from appliance.config.model import Configuration
 
 
 def gateway_warning(configuration: Configuration, gateways: list[str]) -> list[str]:
-    """What the owner should read if a gateway may relay. Pure."""
+    """What the owner should read if a gateway may relay, or send passwords in clear. Pure."""
+    cleartext = [network for listener in configuration.listeners for network in listener.cleartext]
+    places = (
+        ("relay.allow_from", configuration.relay_from, "everybody may relay"),
+        ("listen.pop3.cleartext_from", cleartext, "everybody's passwords are taken without TLS"),
+    )
     return [
-        f"relay.allow_from: {network} contains the default gateway {gateway}; behind a published port every "
-        "client may look like the gateway, and then everybody may relay"
+        f"{key}: {network} contains the default gateway {gateway}; behind a published port every "
+        f"client may look like the gateway, and then {then}"
+        for key, networks, then in places
         for gateway in gateways
-        for network in configuration.relay_from
+        for network in networks
         if ip_address(gateway) in network
     ]
 

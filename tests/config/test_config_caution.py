@@ -52,6 +52,13 @@ def test_relaying_for_the_gateway_is_relaying_for_everybody():
     assert pipeline.gateway_warning(relay, []) == []
 
 
+def test_passwords_of_the_gateway_are_passwords_of_everybody():
+    """The same for networks whose POP3 clients need no TLS."""
+    pop3 = configuration("listen: {pop3: {cleartext_from: [10.0.0.0/8]}}")
+    (found,) = pipeline.gateway_warning(pop3, ["10.88.0.1", "192.0.2.1"])
+    assert found.startswith("listen.pop3.cleartext_from: 10.0.0.0/8 contains the default gateway 10.88.0.1")
+
+
 def test_the_gateways_are_read_from_the_kernels_tables():
     """Only default routes with a gateway count; addresses are in the kernel's byte order."""
     ipv4 = (

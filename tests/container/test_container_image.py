@@ -114,3 +114,14 @@ def test_scanners_find_the_packages(files):
     wheels = {line.split("==")[0] for line in (ROOT / "requirements/run.txt").read_text().splitlines() if "==" in line}
     found = {Path(name).name.split("-")[0] for name in files if name.endswith(".dist-info")}
     assert {wheel.lower().replace("-", "_") for wheel in wheels} <= found
+
+
+def test_the_image_verifies_passwords_of_every_kind(podman_works: None) -> None:
+    """The library for /etc/shadow's hashes and the one for argon2id are there, and a user needs no other tool to make one."""
+    crypt = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
+    code = "import sys; from appliance import password; new = password.make(b'secret')\n"
+    code += (
+        "print(password.verify(sys.argv[1], b'secret'), password.verify(new, b'secret'), password.verify(new, b'x'))"
+    )
+    said = podman("run", "--rm", "--network=none", "--read-only", "--entrypoint=python3", IMAGE, "-c", code, crypt)
+    assert said.split() == ["True", "True", "False"]
