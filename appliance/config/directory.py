@@ -79,7 +79,7 @@ def _entries(domain: Domain) -> dict[str, Entry]:
         path = (*top, "mailboxes", box.key)
         found[box.name] = Entry(path, f"{box.name}@{domain.name}", forwards(box.deliver))
     for alias in domain.aliases:
-        path = (*top, "aliases", alias.key)
+        path = (*top, *alias.place)
         found[alias_file(alias.name)] = Entry(path, f"{alias.name}@{domain.name}", forwards(alias.lines))
     if domain.catch_all:
         path = (*top, "catch_all")
@@ -105,7 +105,7 @@ def line_lists(configuration: Configuration) -> Iterator[tuple[Path, tuple[str, 
             for extension in box.extensions:
                 yield (*top, "mailboxes", box.key, "extensions", extension.key), extension.lines
         for alias in domain.aliases:
-            yield (*top, "aliases", alias.key), alias.lines
+            yield (*top, *alias.place), alias.lines
         if domain.catch_all:
             yield (*top, "catch_all"), domain.catch_all
     for home, files in configuration.users.homes:

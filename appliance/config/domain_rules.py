@@ -21,9 +21,9 @@ def unique(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
         top: Path = ("domains", domain.key)
         boxes = {box.name for box in domain.mailboxes}
         yield from _twice([((*top, "mailboxes", box.key), box.name) for box in domain.mailboxes], "mailbox")
-        yield from _twice([((*top, "aliases", alias.key), alias.name) for alias in domain.aliases], "alias")
+        yield from _twice([((*top, *alias.place[:2]), alias.name) for alias in domain.aliases], "alias")
         for alias in domain.aliases:
-            path = (*top, "aliases", alias.key)
+            path: Path = (*top, *alias.place[:2])
             if alias.name in boxes:
                 deliver = ", ".join(f'"{line}"' for line in _as_deliver(alias, domain))
                 text = f"{alias.name} is also a mailbox, which gets the mail; give it `deliver: [{deliver}]` instead"
@@ -68,7 +68,7 @@ def postmasters(configuration: Configuration, unsound: Unsound) -> Iterator[Find
             continue
         who = domain.mailboxes[0].name if domain.mailboxes else "you@another.example"
         where, line = "this domain", f"aliases: {{postmaster: [{who}]}}"
-        if domain.aliases:
+        if any(alias.place[0] == "aliases" for alias in domain.aliases):
             where, line = "its aliases", f"postmaster: [{who}]"
         yield Finding(
             ("domains", domain.key), f"no postmaster and no catch_all; add to {where} the line `{line}`", at_key=True
@@ -98,6 +98,8 @@ def targets(configuration: Configuration, unsound: Unsound) -> Iterator[Finding]
 
 def _leads(configuration: Configuration) -> Iterator[tuple[Path, str]]:
     listed: dict[Path, bool] = {("domains", domain.key, "catch_all"): domain.listed for domain in configuration.domains}
+    for domain in configuration.domains:
+        listed |= {("domains", domain.key, *alias.place): False for alias in domain.aliases if not alias.listed}
     for path, lines in line_lists(configuration):
         for number, line in enumerate(lines):
             if address := forward(line):
@@ -120,7 +122,7 @@ def repeated(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
         for alias in domain.aliases:
             for number, line in enumerate(alias.lines):
                 if line[:1] == "&" and line in alias.lines[:number]:
-                    path = ("domains", domain.key, "aliases", alias.key, number)
+                    path = ("domains", domain.key, *alias.place, number)
                     yield Finding(path, f"found {line[1:]} a second time; it would get every message twice")
 
 

@@ -1,9 +1,11 @@
 """What a valid configuration says, as frozen values: every text read, every default filled in."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.config import measures, values
+from appliance.config.problem import Path
 from appliance.config.values import Network, Via
 
 
@@ -20,7 +22,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A mailbox's address with a tail of its own; `lines` are those of its dot-qmail file."""
+    """An address of a mailbox, `<mailbox>-<name>`; `lines` are those of its dot-qmail file."""
 
     name: str
     key: str
@@ -46,11 +48,16 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name that leads to others; `lines` are those of its dot-qmail file, forwards to full addresses mostly."""
+    """A name that leads to others; `lines` are those of its dot-qmail file, forwards to full addresses mostly.
+
+    place: of the lines, below the domain; listed: they are a list there, not one text
+    """
 
     name: str
     key: str
     lines: tuple[str, ...]
+    place: Path
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +148,8 @@ def build(tree: dict[str, Any]) -> Configuration:
     """The configuration of a tree that the schema has passed and filled."""
     domains = tuple(_domain(key, value) for key, value in tree["domains"].items())
     # with neither domains nor users it never comes into force
-    first = (
-        domains[0].name
-        if domains
-        else values.hostname(tree["hostname"])
-        if tree["users"]["assign"]
-        else "unknown.invalid"
-    )
+    alone = tree["hostname"].lower() if tree["users"]["assign"] else "unknown.invalid"
+    first = domains[0].name if domains else alone
     tls = tree["tls"]
     return Configuration(
         hostname=values.hostname(tree["hostname"]),
@@ -220,13 +222,25 @@ def _domain(key: str, value: dict[str, Any]) -> Domain:
         name,
         key,
         tuple(_mailbox(each, inner) for each, inner in value["mailboxes"].items()),
-        tuple(
-            Alias(values.local_name(each), each, _alias_lines(targets, name))
-            for each, targets in value["aliases"].items()
+        (
+            *(
+                Alias(values.local_name(each), each, _alias_lines(targets, name), ("aliases", each))
+                for each, targets in value["aliases"].items()
+            ),
+            *(alias for each, inner in value["lists"].items() for alias in _list(each, inner, name)),
         ),
         _alias_lines(catch_all if listed else [] if catch_all is None else [catch_all], name),
         listed,
     )
+
+
+def _list(key: str, value: dict[str, Any], domain: str) -> Iterator[Alias]:
+    """The aliases that make a mailing list: qmail's names for its owner, and for each member's bounces."""
+    name = values.local_name(key)
+    yield Alias(name, key, _alias_lines(value["members"], domain), ("lists", key, "members"))
+    owner = _alias_lines([value["owner"]], domain)
+    for ending in ("-owner", *(["-owner-default"] if value["verp"] else [])):
+        yield Alias(f"{name}{ending}", key, owner, ("lists", key, "owner"), listed=False)
 
 
 def _alias_lines(targets: list[str], domain: str) -> tuple[str, ...]:

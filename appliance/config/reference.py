@@ -29,6 +29,7 @@ _UNITS = {
     "host-name": "host name",
     "file-path": "absolute path",
     "delivery-line": "dot-qmail line",
+    "alias-target": "name or mail address",
     "alias-line": "name, mail address or dot-qmail line",
     "relative-path": "relative path",
 }
@@ -37,6 +38,7 @@ _NAMES = {
     "mailboxes": "<mailbox>",
     "extensions": "<extension>",
     "aliases": "<alias>",
+    "lists": "<list>",
     "homes": "<home>",
     "<home>": "<file>",
     "control": "<file>",

@@ -31,9 +31,10 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
 
 def broken(configuration: Configuration, unsound: Unsound) -> list[Finding]:
     """Everything the rules have against a configuration."""
-    return [
+    found = (
         finding
         for rule, sections in RULES
         if not sections & unsound.sections
         for finding in rule(configuration, unsound)
-    ]
+    )
+    return list(dict.fromkeys(found))  # the owner of a list stands once and means two addresses

@@ -87,4 +87,4 @@ def _addresses(domain: Domain) -> Iterator[tuple[Path, str, str]]:
             file = f"{home}/{box.name}/{alias_file(each.name)}"
             yield (*path, "extensions", each.key), f"{box.name}-{each.name}", file
     for alias in domain.aliases:
-        yield (*top, "aliases", alias.key), alias.name, f"{home}/{alias_file(alias.name)}"
+        yield (*top, *alias.place[:2]), alias.name, f"{home}/{alias_file(alias.name)}"

@@ -240,6 +240,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {
     "mail-domain": mail_domain,
     "local-name": local_name,
     "mail-address": address,
+    "alias-target": target,
     "alias-line": alias_line,
     "relative-path": homes.relative_path,
     "home": homes.home,

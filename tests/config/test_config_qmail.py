@@ -266,3 +266,54 @@ def test_many_mistakes_of_one_file_are_not_all_told():
     """A wrong file of a million lines does not fill the log."""
     found = mistakes(DOMAIN + f"users: {{assign: {json.dumps(['wrong'] * 1000)}}}")
     assert len(found) == 21
+
+
+LISTS = """domains:
+  example.org:
+    mailboxes: {alice: {}, bob: {}}
+    aliases: {postmaster: [alice]}
+    lists:
+      news: {members: [alice, carol@else.example], owner: bob, verp: true}
+      staff: {members: [alice, bob], owner: postmaster}
+"""
+
+
+def test_a_mailing_list_is_qmail_s_files():
+    """Members, an owner, and with VERP the owner of each member's bounces."""
+    files = compiled(LISTS)
+    found = {
+        name.partition("qmail-")[2]: data for name, data in files.items() if name.startswith("mail/example.org/.qmail-")
+    }
+    assert found == {
+        "news": b"&alice@example.org\n&carol@else.example\n",
+        "news-owner": b"&bob@example.org\n",
+        "news-owner-default": b"&bob@example.org\n",
+        "postmaster": b"&alice@example.org\n",
+        "staff": b"&alice@example.org\n&bob@example.org\n",
+        "staff-owner": b"&postmaster@example.org\n",
+    }
+    assert Tables(files).way("news-owner-x=y.example@example.org").file == "mail/example.org/.qmail-news-owner-default"
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake"),
+    [
+        (("carol@else.example", "carol"), "lists.news.members[1]: found carol@example.org, which is neither"),
+        (("owner: bob", "owner: bib"), "lists.news.owner: found bib@example.org, which is neither"),
+        ((", owner: bob", ""), "lists.news.owner: the key is missing"),
+        (("staff:", "bob:"), "lists.bob: bob is also a mailbox"),
+        (
+            ("{postmaster: [alice]}", "{postmaster: [alice], news-owner: [alice]}"),
+            "lists.news: the alias news-owner again",
+        ),
+        (("members: [alice, bob], owner: postmaster", "members: [staff], owner: bob"), "lists.staff.members: a loop"),
+        (
+            ("members: [alice, bob]", "members: [bob, bob]"),
+            "lists.staff.members[1]: found bob@example.org a second time",
+        ),
+    ],
+)
+def test_a_mistake_in_a_list_is_told(change, mistake):
+    """Where it stands in the YAML."""
+    (found,) = mistakes(LISTS.replace(*change))
+    assert mistake in found
