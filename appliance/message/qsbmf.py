@@ -6,6 +6,7 @@ from appliance import address
 from appliance.message.notice import Notice
 
 TEXT_ROOM = 256 * 1024  # bytes of paragraphs with full texts; after that only the first two lines of each
+WHOLE = 25  # paragraphs that may be kept whole, for that is what they fill at most
 ROOM = 2 * 1024 * 1024  # bytes of paragraphs at all
 HEADER = 64 * 1024  # bytes of a header that goes back
 GAVE_UP = b"I'm not going to try again; this message has been in the queue too long.\n"
@@ -28,14 +29,19 @@ def apart(written: bytes) -> tuple[bytes, bytes]:
     return head[1:], text.rstrip(b"\n")
 
 
+def short(written: bytes) -> bytes:
+    """What matters of a paragraph: the address, what happened, what the remote host said, of each the beginning."""
+    lines = written.split(b"\n")
+    return lines[0] + b"\n" + b"".join(line[:_SHORT] + b"\n" for line in lines[1:3] if line) + b"\n"
+
+
 def shortened(paragraphs: list[bytes]) -> list[bytes]:
     """All of them, cut when they would fill the queue."""
     out: list[bytes] = []
     used = 0
     for number, text in enumerate(paragraphs):
         if used + len(text) > TEXT_ROOM:
-            lines = text.split(b"\n")  # the address, what happened, what the remote host said
-            text = b"\n".join(line[:_SHORT] for line in lines[:3]).rstrip(b"\n") + b"\n\n"  # noqa: PLW2901  # the same, shorter
+            text = short(text)  # noqa: PLW2901  # the same, shorter
         if used + len(text) > ROOM:
             left = len(paragraphs) - number
             out.append(b"<>:\n%d more recipients; the log of this host names them.\n\n" % left)

@@ -112,6 +112,8 @@ class Reporting:
         assert outcome is not None and change is not None  # noqa: PT018  # for the types
         message = delivery.message
         paragraphs = [qsbmf.paragraph(routes.public(recipient), text) for recipient, text in outcome.failed]
+        whole = max(0, qsbmf.WHOLE - len(message.failures))
+        paragraphs[whole:] = map(qsbmf.short, paragraphs[whole:])  # with thousands of them memory stays flat
         message.failures += paragraphs
         change.failures = [(message.id, text) for text in paragraphs]
         delivery.attempts += 1

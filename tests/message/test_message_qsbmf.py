@@ -1,6 +1,8 @@
 """Bounces are texts that qmail's users and programs can read (QSBMF)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.message import qsbmf
 from appliance.message.notice import Notice
@@ -96,3 +98,14 @@ def test_header_ends_at_the_first_empty_line():
     """The header is what comes before the first empty line, or all there is."""
     assert qsbmf.header(b"A: b\n\nbody\n\n") == b"A: b\n\n"
     assert qsbmf.header(b"A: b\n") == b"A: b\n"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=200))
+def test_paragraphs_are_told_apart_whatever_is_in_them(recipient, text):
+    """Only the end of a paragraph is an empty line; short or whole, its address can be read back."""
+    for written in (qsbmf.paragraph(recipient, text), qsbmf.short(qsbmf.paragraph(recipient, text))):
+        assert written.endswith(b"\n\n")
+        assert b"\n\n" not in written[:-2]
+        shown = recipient.replace(b"\n", b"_")
+        assert written.startswith(b"<" + shown + b">:\n")
+        assert b">" in shown or qsbmf.apart(written)[0] == shown
