@@ -14,6 +14,7 @@ from appliance.control import Control
 from appliance.queue.body import Bodies
 from appliance.queue.durable import DurableStore
 from appliance.queue.look import PAGE, Public, listed, shown
+from appliance.queue.postmaster import CHANGES, at_rest
 from appliance.queue.retry import SOME
 from appliance.queue.store import Store
 from appliance.route import Routes
@@ -85,8 +86,14 @@ def _from_file(state: State, request: dict[str, Any]) -> Iterator[bytes]:
         if request["do"] == "list":
             yield from map(_line, _list(store, public))
             return
-        if request["do"] == "retry":
+        if request["do"] == "retry" and "id" not in request:
             yield _line({"due": _retry(store)})
+            return
+        if request["do"] in CHANGES:
+            number = message_id.parse(request["id"])
+            if store.contains(number):
+                count = at_rest(store, bodies, request["do"], number)
+                yield _line({"message": message_id.text(number), "deliveries": count})
             return
         found = store.show(message_id.parse(request["id"]))
         if found is not None:

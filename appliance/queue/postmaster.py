@@ -1,20 +1,51 @@
 """What a postmaster does to a message by hand: hold it, release it, try it now, drop it."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from appliance import log, message_id
 from appliance.errors import Result
 from appliance.lease import Report
+from appliance.queue.body import Bodies
 from appliance.queue.held import Held
 from appliance.queue.store import NEVER, Change, DeliveryRow, NoticeRow, Store
 
 if TYPE_CHECKING:
     from appliance.queue.service import Service
 
+CHANGES = ("retry", "hold", "release", "drop")
 FORGET = 60.0  # seconds after which no read of the queue's is under way that began before a message was dropped
 
 Tell = Callable[[int, Exception | None], None]  # told how many deliveries it was done to
+
+
+def due_again(verb: str, rows: Iterable[DeliveryRow], now: float) -> list[DeliveryRow]:
+    """The deliveries that hold, release or retry changes, as they are then."""
+    due = NEVER if verb == "hold" else now
+    return [row._replace(due=due) for row in rows if (row.due == NEVER) is (verb == "release")]
+
+
+def at_rest(store: Store, bodies: Bodies, verb: str, message: int) -> int:
+    """Do it while no queue runs; to how many deliveries. Raises Unavailable."""
+    rows = store.waiting(message)
+    if verb != "drop":
+        change = Change()
+        change.updates = due_again(verb, rows, time.time())
+        store.commit([change])
+        return len(change.updates)
+    store.commit([_end(message, rows)])
+    bodies.remove(message)
+    return len(rows)
+
+
+def _end(message: int, rows: Iterable[DeliveryRow], *, whole: bool = True) -> Change:
+    """What drops these deliveries; and the message, if they are all."""
+    change = Change(done=[row.id for row in rows], finished=(message,) if whole else ())
+    change.forgotten = (message,)
+    if whole:
+        change.notices = (NoticeRow(message, NEVER, delayed=False),)
+    return change
 
 
 class _Doing:
@@ -57,21 +88,21 @@ class Postmaster:
     def hold(self, message: int, tell: Tell) -> None:
         """Nothing more is tried until it is released."""
         self._withdraw(message, self.held)
-        self._rows(message, tell, lambda rows: self._put(message, [r for r in rows if r.due != NEVER], NEVER, tell))
+        self._rows(message, tell, lambda rows: self._put(message, "hold", rows, tell))
 
     def release(self, message: int, tell: Tell) -> None:
         """It goes on, and is tried now."""
         self.held.discard(message)
-        self._rows(message, tell, lambda rows: self._now(message, [r for r in rows if r.due == NEVER], tell))
+        self._rows(message, tell, lambda rows: self._put(message, "release", rows, tell))
 
     def retry(self, message: int, tell: Tell) -> None:
         """What waits is tried now; not what is held."""
-        self._rows(message, tell, lambda rows: self._now(message, [r for r in rows if r.due != NEVER], tell))
+        self._rows(message, tell, lambda rows: self._put(message, "retry", rows, tell))
 
     def drop(self, message: int, tell: Tell) -> None:
         """It ends here: nobody else gets it, and nobody is told."""
         self._withdraw(message, self.dropped)
-        self._rows(message, tell, lambda rows: self._end(message, rows, tell))
+        self._rows(message, tell, lambda rows: self._drop(message, rows, tell))
 
     # -- for the service --------------------------------------------------------------------
 
@@ -116,33 +147,26 @@ class Postmaster:
 
         self._service.writer.read(lambda: self._store.waiting(message), read)
 
-    def _now(self, message: int, rows: list[DeliveryRow], tell: Tell) -> None:
-        self._put(message, rows, self._service.clock(), tell)
-
-    def _put(self, message: int, rows: list[DeliveryRow], due: float, tell: Tell) -> None:
+    def _put(self, message: int, verb: str, rows: list[DeliveryRow], tell: Tell) -> None:
         change = Change()
-        change.updates = [row._replace(due=due) for row in rows]
+        changed = change.updates = due_again(verb, rows, self._service.clock())
 
         def after() -> None:
-            log.changed(message_id.text(message), "held" if due == NEVER else "due now", len(rows))
-            for row in rows:
-                self._service.feeds[row.channel].expect(due)
+            log.changed(message_id.text(message), "held" if verb == "hold" else "due now", len(changed))
+            for row in changed:
+                self._service.feeds[row.channel].expect(row.due)
             self._service.settled()
 
-        self._service.submit(_Doing(change, len(rows), after, tell))
+        self._service.submit(_Doing(change, len(changed), after, tell))
 
-    def _end(self, message: int, rows: list[DeliveryRow], tell: Tell) -> None:
+    def _drop(self, message: int, rows: list[DeliveryRow], tell: Tell) -> None:
         service = self._service
-        change = Change(done=[row.id for row in rows])
         known = service.messages.get(message)
         if known is not None:
             known.left -= len(rows)
             known.failures = []
         ends = known.left == 0 if known is not None else bool(rows)  # else a worker's report ends it
-        change.forgotten = (message,)
-        if ends:
-            change.finished = (message,)
-            change.notices = (NoticeRow(message, NEVER, delayed=False),)
+        change = _end(message, rows, whole=ends)
 
         def after() -> None:
             log.changed(message_id.text(message), "dropped", len(rows))
