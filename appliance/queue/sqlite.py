@@ -15,8 +15,8 @@ from typing import Any
 import apsw
 
 from appliance.queue.store import (
-    NEVER,
     LAST,
+    NEVER,
     Brought,
     Change,
     DeliveryRow,
