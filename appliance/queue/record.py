@@ -25,7 +25,6 @@ _NUMBER = Struct("<cq")
 _LETTERS = {b"M": _MESSAGE, b"D": _DELIVERY, b"U": _DELIVERY, b"F": _FAILURE, b"N": _NOTICE} | dict.fromkeys(
     (b"G", b"X", b"Y", b"L"), _NUMBER
 )
-_TEXTS = {b"M": 2, b"D": 3, b"U": 3, b"F": 1}  # the lengths of so many texts end the head
 
 
 class Damaged(ValueError):
@@ -89,33 +88,29 @@ def _rows(data: bytes) -> Iterator[tuple[bytes, Any]]:
     try:
         while position < end:
             letter = data[position : position + 1]
-            _, *numbers = _LETTERS[letter].unpack_from(data, position)
-            position += _LETTERS[letter].size
-            lengths = [max(0, length) for length in numbers[-_TEXTS[letter] :]] if letter in _TEXTS else []
-            texts = _texts(data, position, lengths)
-            position += sum(lengths)
+            head = _LETTERS[letter]
+            values = head.unpack_from(data, position)
+            start = position = position + head.size
             if letter == b"M":
-                number, size, count, _, length = numbers
-                row = MessageRow(number, texts[0], size, count, None if length < 0 else texts[1])
+                _, number, size, count, sender, length = values
+                here, position = position, position + sender
+                content = None if length < 0 else data[position : position + length]
+                row = MessageRow(number, data[here:position], size, count, content)
+                position += max(0, length)
             elif letter in (b"D", b"U"):
-                number, message, due, attempts, channel, *_ = numbers
+                _, number, message, due, attempts, channel, *lengths = values
+                first = position + lengths[0]
+                second = first + lengths[1]
+                texts = data[position:first], data[first:second], data[second : second + lengths[2]]
                 row = DeliveryRow(number, message, channel, texts[0], due, attempts, texts[1], texts[2])
+                position = second + lengths[2]
             elif letter == b"F":
-                row = (numbers[0], texts[0])
-            elif letter == b"N":
-                row = NoticeRow(*numbers)
+                row = (values[1], data[position : position + values[2]])
+                position += values[2]
             else:
-                row = numbers[0]
+                row = NoticeRow(*values[1:]) if letter == b"N" else values[1]
+            if not start <= position <= end:
+                raise error("a text that goes on after the end")
             yield letter, row
     except (error, KeyError) as cause:
         raise Damaged(f"a row that can't be read, at byte {position} of a record") from cause
-
-
-def _texts(data: bytes, position: int, lengths: Iterable[int]) -> list[bytes]:
-    texts: list[bytes] = []
-    for length in lengths:
-        if length < 0 or position + length > len(data):
-            raise error("a text that goes on after the end")
-        texts.append(data[position : position + length])
-        position += length
-    return texts
