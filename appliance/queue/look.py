@@ -6,7 +6,7 @@ from typing import Any
 from appliance import message_id
 from appliance.message import qsbmf
 from appliance.queue.schedule import timestamp
-from appliance.queue.store import CHANNELS, NEVER, DeliveryRow, Listed, recipients
+from appliance.queue.store import CHANNELS, DeliveryRow, Listed, recipients
 
 PAGE = 100  # messages read at a time
 _HEADER = 64 * 1024
@@ -40,7 +40,7 @@ def _entries(delivery: DeliveryRow, public: Public) -> list[dict[str, Any]]:
             "address": _text(public(recipient)),
             "channel": CHANNELS[delivery.channel],
             "attempts": delivery.attempts,
-            "next": "held" if delivery.due == NEVER else timestamp(delivery.due),
+            "next": timestamp(delivery.due),
             "error": _text(delivery.report).strip(),
         }
         for recipient in recipients(delivery.recipients)[0]

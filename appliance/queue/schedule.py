@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime
 from math import isqrt
 
+from appliance.queue.store import NEVER
+
 LIFETIME = 604800  # seconds, if control/queuelifetime is missing
 _PATIENCE = (10, 20)  # by channel: local mailboxes come back sooner than other hosts
 
@@ -21,7 +23,9 @@ def expired(born: float, started: float, lifetime: int) -> bool:
 
 
 def timestamp(when: float) -> str:
-    """RFC 3339, UTC, seconds."""
+    """RFC 3339, UTC, seconds; when a held delivery is tried, nobody knows."""
+    if when == NEVER:
+        return "held"
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
 
