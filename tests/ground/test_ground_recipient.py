@@ -12,6 +12,7 @@ ASSIGN = b"""=example.org-alice:a:1:1:mail/example.org/alice:::
 +example.org-:a:1:1:mail/example.org:-::
 +caught.example-:c:1:1:mail/caught.example:-::
 =postmaster:a:1:1:mail/example.org:-:postmaster:
++undashed:u:1:1:mail/undashed:::
 .
 """
 
@@ -48,6 +49,7 @@ def generation(folder: Path) -> Generation:
         (b"anything@caught.example", Standing.HERE, "a catch-all"),
         (b"postmaster", Standing.HERE, "bare postmaster (RFC 5321 section 4.5.1)"),
         (b"nobody", Standing.UNKNOWN, "bare, and nobody"),
+        (b"undashed-x", Standing.HERE, "a wildcard without a dash has the default delivery"),
         (b"alice@elsewhere.example", Standing.ELSEWHERE, "not ours"),
         (b"x%elsewhere.example@percent.example", Standing.BEHIND, "not ours, behind a %"),
         (b"x%alice%example.org@percent.example", Standing.UNKNOWN, "ours behind a %, and nobody"),

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance import cdb, users
 from appliance.control import Generation
@@ -131,3 +133,67 @@ def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
     """No users/cdb means that nothing is known, not that nobody is."""
     with pytest.raises(FileNotFoundError):
         Users.of(Generation(tmp_path))
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from([b"=", b"+", b"x"]),
+        st.text("abA-.", max_size=4).map(str.encode),
+        st.sampled_from([b"", b"-"]),
+        st.text("ab-", max_size=3).map(str.encode),
+    ),
+    max_size=8,
+)
+
+
+@given(LINES, st.text("abA-.", max_size=6).map(str.encode))
+def test_the_look_up_is_what_the_rules_say(lines: list[tuple[bytes, bytes, bytes, bytes]], local: bytes) -> None:
+    """Exact before wildcard, longest wildcard first, of equal ones the first: by comparing each line with the address."""
+    assign = b"".join(b"%b%b:u%d:1:1:h:%b:%b:\n" % (k, name, n, d, e) for n, (k, name, d, e) in enumerate(lines))
+    exact = [n for n, (kind, name, _, _) in enumerate(lines) if kind != b"+" and name.lower() == local.lower()]
+    wild = [n for n, (kind, name, _, _) in enumerate(lines) if kind == b"+" and local.lower().startswith(name.lower())]
+    chosen = exact[:1] or sorted(wild, key=lambda n: -len(lines[n][1]))[:1]
+    found = Users(users.build(assign + b".\n")).find(local)
+    assert (found and found.name) == (b"u%d" % chosen[0] if chosen else None)
+    if found and not exact:
+        _, name, _, ext = lines[chosen[0]]
+        assert found.ext == ext + local[len(name) :]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "corpus" / "assign").iterdir()), ids=lambda path: path.name
+)
+def test_files_that_once_were_trouble(path: Path) -> None:
+    """Each is refused with its line, or built and searched."""
+    understood(path.read_bytes())
+
+
+@given(st.binary(max_size=80) | st.text("=+.:a-\n\0", max_size=60).map(str.encode))
+def test_whatever_stands_in_the_file_is_an_answer(data: bytes) -> None:
+    """A list of users, or an error with the number of its line."""
+    understood(data)
+    understood(data + b"\n.\n")
+
+
+def understood(data: bytes) -> None:
+    try:
+        built = Users(users.build(data))
+    except ValueError as error:
+        assert "users/assign" in str(error)  # noqa: PT017
+        return
+    for local in (b"", b"a", b"-a-", b"A" * 900):
+        user = built.find(local)
+        assert user is None or user.uid >= 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "corpus" / "cdb").iterdir()), ids=lambda path: path.name
+)
+def test_damaged_databases_are_an_answer_or_an_error(path: Path) -> None:
+    """At once: mail of users behind the damage waits."""
+    try:
+        damaged = Users(path.read_bytes())
+        for local in (b"a", b"b-x", b"other", b"-" * 900):
+            damaged.find(local)
+    except ValueError as error:
+        assert "cdb" in str(error)  # noqa: PT017

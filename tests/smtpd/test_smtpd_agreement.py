@@ -23,9 +23,17 @@ version: 1
 hostname: %b
 domains:
   example.org:
-    mailboxes: {alice: {}, a.b: {}, cur: {}, maildir: {}}
+    mailboxes:
+      alice: {extensions: {x: ["&bob@all.example"], team-default: ["./Team/"]}}
+      a.b: {}
+      cur: {}
+      maildir: {}
     aliases: {postmaster: [alice], team-owner: [alice], x-default: [alice]}
+    lists: {bob: {members: [alice], owner: alice, verp: true}}
   all.example: {mailboxes: {bob: {}}, catch_all: bob}
+users:
+  assign: ["=cur:cur:7:7:mail/cur:::", "+bob-:bob:7:7:mail/bob:-::", "+owner:owner:7:7:mail/owner:::"]
+  homes: {mail/bob: {.qmail-default: [./Maildir/], ".qmail-a:b": ["&x@other.example"]}}
 relay: {}
 control: {percenthack: [example.org, mx.example.net]}
 """
