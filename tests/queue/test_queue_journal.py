@@ -2,8 +2,11 @@
 
 import errno
 import os
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.queue import journal
 from appliance.queue.durable import DurableStore
@@ -347,3 +350,15 @@ def test_database_without_a_journal_is_taken_over(opened, tmp_path):
     old.commit([accept(10)])
     old.close()
     assert ids(opened()) == [10]
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"M", b"D", b"U", b"F", b"G", b"X", b"Y", b"L", b"N", b"\xff" * 4, bytes(8), b"\x01"]),
+        max_size=40,
+    )
+)
+def test_whatever_bytes_a_record_has_it_is_read_to_its_end_or_refused(pieces):
+    """No length in a record leads back, or on for ever."""
+    with suppress(Damaged):
+        decode(b"".join(pieces))
