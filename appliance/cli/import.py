@@ -14,7 +14,7 @@ HELP = (
     "its users. What it can't say, and what is to be done by hand, is told on stderr."
 )
 WRONG = 2
-_PASSWD = 64 << 20
+_LARGEST = 64 << 20  # bytes of a password file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--passwd", metavar="FILE", type=Path, help="its password file (default: etc/passwd in its root)"
+    )
+    parser.add_argument(
+        "--tcp-rules",
+        metavar="FILE",
+        type=Path,
+        help="tcpserver's rules for SMTP, as text (default: etc/tcp.smtp in its root)",
     )
     parser.add_argument("--any-owner", action="store_true", help="take users whose homes belong to somebody else here")
     parser.add_argument(
@@ -48,11 +54,13 @@ def run(args: argparse.Namespace) -> int:
     root = Root(machine)
     home = b"/" + os.fsencode(folder.relative_to(machine))
     try:
-        passwd = args.passwd.read_bytes() if args.passwd else (root.read(b"/etc/passwd", _PASSWD) or (b"", 0))[0]
+        passwd = args.passwd.read_bytes() if args.passwd else _of(root, b"/etc/passwd")
+        rules = args.tcp_rules.read_bytes() if args.tcp_rules else _of(root, b"/etc/tcp.smtp")
     except OSError as error:
-        print(f"paperpath import: {args.passwd}: {error.strerror}", file=sys.stderr)
+        print(f"paperpath import: {error.filename}: {error.strerror}", file=sys.stderr)
         return WRONG
     tree = read(root, home.rstrip(b"/"), passwd, any_owner=args.any_owner)
+    tree.rules = rules
     if "me" not in tree.control:
         print(f"paperpath import: {folder} is no qmail host: control/me is missing", file=sys.stderr)
         return WRONG
@@ -64,6 +72,11 @@ def run(args: argparse.Namespace) -> int:
     print(text, end="")
     print(*tree.notes, sep="\n", end="\n" if tree.notes else "", file=sys.stderr)
     return 0
+
+
+def _of(root: Root, path: bytes) -> bytes | None:
+    found = root.read(path, _LARGEST)
+    return None if found is None else found[0]
 
 
 def _machine(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from appliance import dotqmail
 from appliance.config import pipeline
+from appliance.config.qmail import tcprules
 from appliance.config.tables import Tables
 
 PAPERPATH = Path(sys.executable).with_name("paperpath")
@@ -241,6 +242,55 @@ def test_what_can_t_be_carried_over_is_told_line_by_line(tmp_path, files, told, 
     assert status == 0
     assert told in notes
     assert (said or "") in yaml
+
+
+RULES = """# who may relay
+127.:allow,RELAYCLIENT=""
+192.168.1.7:allow,RELAYCLIENT=""
+10.1.2-4.:allow,RELAYCLIENT=''
+172.16.0.0/12:allow,RELAYCLIENT=""
+10.9.:allow,RELAYCLIENT="@smarthost"
+10.1.3.5:allow
+=.example.org:allow,RELAYCLIENT=""
+1.2.3.4:deny
+1.2.3.:allow,RBLSMTPD="no"
+:allow
+"""
+
+
+def test_who_may_relay_is_read_from_tcpserver_s_rules(tmp_path):
+    """Networks are relay.allow_from; names, exceptions and suffixes can't be, and are told."""
+    home = qmail_host.build(tmp_path)
+    qmail_host.write(tmp_path / "etc/tcp.smtp", RULES)
+    now = Imported(home)
+    assert now.files["control/relayfrom"].decode().split() == [
+        "10.1.2.0/23",
+        "10.1.4.0/24",
+        "10.9.0.0/16",
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.1.7/32",
+    ]
+    for line, text in (
+        (6, "@smarthost is not appended"),
+        (7, "10.1.3.5 was excepted"),
+        (8, "it is no network"),
+        (9, "not carried over: 1.2.3.4:deny"),
+        (10, "not carried over: 1.2.3.:allow"),
+    ):
+        assert re.search(rf"^tcpserver's rules line {line}: .*{re.escape(text)}", now.told, re.MULTILINE), now.told
+    assert "--tcp-rules" not in now.told
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "1", "1.2.3.4.", "1.2.3.4.5", "256.", "1-999999999.", "1-255.1-255.1-255.1-255", "x.", "1..2.", "300.1.1.1"],
+)
+def test_what_is_no_network_relays_for_nobody(address):
+    """A rule that can't be read opens nothing, and takes no time."""
+    notes = []
+    assert tcprules.networks(f'{address}:allow,RELAYCLIENT=""'.encode(), notes) == []
+    assert len(notes) == 1
 
 
 def test_what_is_no_qmail_host_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from appliance.config import pipeline, raw, values
 from appliance.config.compile import own_control
 from appliance.config.control_files import KNOWN
 from appliance.config.homes import dot_qmail_name
-from appliance.config.qmail import settings
+from appliance.config.qmail import settings, tcprules
 from appliance.config.qmail.domains import Carried, Domains
 from appliance.config.qmail.emit import yaml
 from appliance.config.qmail.lines import Lines
@@ -68,6 +68,8 @@ class Host:
         if users["assign"]:
             tree["users"] = users
         tree |= settings.keys(self._tree, self._notes)
+        if self._tree.rules is not None:
+            tree["relay"] = {"allow_from": tcprules.networks(self._tree.rules, self._notes)}
         tree["control"] = self._control(tree)
         return {key: value for key, value in tree.items() if value != {} or key == "domains"}
 
@@ -148,7 +150,9 @@ class Host:
             notes.append(
                 "programs.network: commands of | lines may not connect to other hosts; name the homes whose may"
             )
-        notes.append("relay.allow_from: who may relay was said by tcpserver's rules (RELAYCLIENT); name those networks")
+        if self._tree.rules is None:
+            text = "who may relay was said by tcpserver's rules (RELAYCLIENT): give them as --tcp-rules, or name those networks"
+            notes.append(f"relay.allow_from: {text}")
 
 
 def place(home: bytes) -> str:

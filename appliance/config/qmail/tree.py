@@ -21,12 +21,14 @@ class Tree:
     control  files by name
     assign   lines of users/assign without the dot, those for the password file's users behind them
     files    dot-qmail files by home and name: text, and whether the x bit says that they only forward
+    rules    tcpserver's for SMTP, None if there are none
     notes    what can't be carried over, a sentence each
     """
 
     control: dict[str, bytes] = field(default_factory=dict)
     assign: list[bytes] = field(default_factory=list)
     files: dict[bytes, dict[bytes, tuple[bytes, bool]]] = field(default_factory=dict)
+    rules: bytes | None = None
     notes: list[str] = field(default_factory=list)
 
 
