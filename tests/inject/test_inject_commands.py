@@ -297,5 +297,5 @@ def test_start_up_is_short(run: Command, queue: RecordingQueue) -> None:
     """These commands start often: what they import is watched, for it is what their start costs."""
     program = "import sys, appliance.inject.qmail_inject\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
-    heavy = {"argparse", "asyncio", "email", "logging", "subprocess", "tempfile", "uvloop", "yaml", "json", "ssl"}
+    heavy = {"argparse", "asyncio", "email", "logging", "subprocess", "tempfile", "uvloop", "yaml", "ssl"}
     assert not heavy & set(loaded)
