@@ -19,11 +19,13 @@ PLACES = ("new", "cur")
 
 _SIZE = re.compile(r",W=([0-9]{1,15})(?:[,:]|\Z)")
 _TIME = re.compile(r"[0-9]{9,11}(?=\.)")
-_CHUNK = 256 * 1024
+_COUNTED = 256 * 1024  # bytes of a file that are counted at once
+_SENT = 64 * 1024  # and sent at once: so much waits in memory for a slow client, or twice that
 _REMEMBER = 20  # sizes that had to be counted before it is worth a file
 _CACHE = "pop3sizes"
 
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})  # one file's own fault
 
 
 class Gone(Exception):
@@ -71,7 +73,7 @@ def sizes(maildir: int, folders: dict[str, int], found: list[str]) -> tuple[list
     kept: list[str] = []
     known: array[int] = array("q")
     remembered: dict[str, int] | None = None
-    counted = 0
+    counted, sure = 0, True
     for name in found:
         told = _SIZE.search(name)
         if told:
@@ -81,13 +83,18 @@ def sizes(maildir: int, folders: dict[str, int], found: list[str]) -> tuple[list
             size = remembered.get(base(name), -1)
             if size < 0:
                 try:
-                    size = wire.size(pieces(opened(folders, name)))
+                    size = wire.size(pieces(opened(folders, name), _COUNTED))
+                    counted += 1
                 except Gone:
                     continue
-                counted += 1
+                except OSError as error:
+                    if error.errno not in _UNREADABLE:
+                        raise
+                    size = os.stat(name[4:], dir_fd=folders[name[:3]]).st_size  # RETR will say what is wrong
+                    sure = False
         kept.append(name)
         known.append(size)
-    if counted >= _REMEMBER:
+    if counted >= _REMEMBER and sure:
         _remember(maildir, kept, known)
     return kept, known
 
@@ -109,10 +116,10 @@ def opened(folders: dict[str, int], name: str) -> int:
     return fd
 
 
-def pieces(fd: int) -> Iterator[bytes]:
+def pieces(fd: int, at_once: int = _SENT) -> Iterator[bytes]:
     """The content, piece by piece; closes the descriptor. Raises OSError."""
     try:
-        while piece := os.read(fd, _CHUNK):
+        while piece := os.read(fd, at_once):
             yield piece
     finally:
         os.close(fd)
