@@ -11,12 +11,11 @@
 Everything but queue/ and mail/ can be deleted while nothing runs.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The state folder."""
 
     root: Path
