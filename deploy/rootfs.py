@@ -50,7 +50,18 @@ TEXT = {
     "/etc/group": "root:x:0:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
-LINKS = {"/bin": "usr/bin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/usr/bin/sh": "dash"}
+LINKS = {
+    "/bin": "usr/bin",
+    "/lib": "usr/lib",
+    "/lib64": "usr/lib64",
+    "/usr/bin/sh": "dash",
+    # where mail programs and scripts look for sendmail and for qmail's commands
+    "/usr/sbin/sendmail": "../bin/sendmail",
+    "/usr/lib/sendmail": "../bin/sendmail",
+    "/var/qmail/bin": "/usr/bin",
+    "/var/qmail/control": f"{STATE}/control",
+    "/var/qmail/users": f"{STATE}/users",
+}
 FOLDERS = ("/dev", "/etc/paperpath", "/proc", "/run", "/sys", "/tmp", "/usr/lib64", STATE)  # noqa: S108  # mount points
 
 

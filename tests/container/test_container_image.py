@@ -72,7 +72,15 @@ def test_programs_are_few(files):
     programs = {name.removeprefix(folder) for name in files if name.startswith(folder)}
     ours = set(re.findall(r'^([\w-]+) = "appliance', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
     assert programs == {"dash", "sh", "python3", "python3.13"} | ours
-    assert not any(name.startswith(("usr/sbin/", "usr/local/bin/")) for name in files)
+    assert [name for name in files if name.startswith(("usr/sbin/", "usr/local/bin/"))] == ["usr/sbin/sendmail"]
+
+
+def test_sendmail_and_qmails_commands_are_where_programs_look_for_them(files):
+    """Links, so that mail programs and scripts from elsewhere run unchanged."""
+    for path in ("usr/sbin/sendmail", "usr/lib/sendmail"):
+        assert files[path].linkname == "../bin/sendmail"
+    assert files["var/qmail/bin"].linkname == "/usr/bin"
+    assert files["var/qmail/control"].linkname == "/var/lib/paperpath/control"
 
 
 @pytest.mark.parametrize(
