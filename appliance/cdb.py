@@ -17,11 +17,6 @@ START = 5381  # the hash of an empty key
 _LARGEST = 0xFFFFFFFF
 
 
-def step(h: int, byte: int) -> int:
-    """The hash of a key that goes on with one more byte."""
-    return ((h * 33) ^ byte) & 0xFFFFFFFF
-
-
 def hash_key(key: bytes) -> int:
     """The cdb hash: h = (h * 33) xor byte, from 5381."""
     h = START
@@ -95,20 +90,19 @@ class Reader:
 
         h: the key's hash, if it is known.  However damaged the file is, no slot is looked at twice.
         """
-        data = self._data
+        data, unpack = self._data, _PAIR.unpack_from
         if h is None:
             h = hash_key(key)
         try:
-            table, size = _PAIR.unpack_from(data, (h & 255) * 8)
+            table, size = unpack(data, (h & 255) * 8)
             if table + 8 * size > self._size:
                 raise ValueError("damaged cdb: a table leads out of the file")
-            first = h >> 8
-            for number in range(first, first + size):
-                slot_hash, where = _PAIR.unpack_from(data, table + number % size * 8)
+            for number in range(h >> 8, (h >> 8) + size):
+                slot_hash, where = unpack(data, table + number % size * 8)
                 if not where:
                     return None
                 if slot_hash == h:
-                    key_size, data_size = _PAIR.unpack_from(data, where)
+                    key_size, data_size = unpack(data, where)
                     start = where + 8 + key_size
                     if start + data_size > self._size:
                         raise ValueError("damaged cdb: a record leads out of the file")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from appliance.errors import MailError, Permanent, Temporary
@@ -11,6 +12,8 @@ from appliance.recipient import Standing
 Network = IPv4Network | IPv6Network
 
 NOBODY = RcptHosts(None)
+
+_NOBODY, _OWN, _EVERYBODY = range(3)  # who may send mail to a recipient: _OWN is those who may relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Policy:
     ) -> None:
         self._standing = standing
         self._rcpthosts = rcpthosts
+        # a generation never changes, so its answers may be kept
+        self._verdict = lru_cache(maxsize=65536)(self._judge)
         self._badmailfrom = frozenset(sender.lower() for sender in badmailfrom)
         self._max_recipients = max_recipients
 
@@ -67,13 +72,22 @@ class Policy:
             return Temporary(452, "4.5.3", "too many recipients, send the rest separately")
         if self._badmailfrom and self._bad(sender.lower()):
             return Permanent(553, "5.7.1", "sender refused")
+        verdict = self._verdict(recipient)
+        if verdict is _EVERYBODY or (verdict is _OWN and may_relay):
+            return None
+        if verdict is _NOBODY:
+            return Permanent(550, "5.1.1", "no such mailbox here")
+        return Permanent(550, "5.7.1", "relay denied, this is not a domain of ours")
+
+    def _judge(self, recipient: bytes) -> int:
+        """Who may send mail to a recipient."""
         standing = self._standing(recipient)
         if standing is Standing.UNKNOWN:
-            return Permanent(550, "5.1.1", "no such mailbox here")
+            return _NOBODY
         # behind a % the domain in front is ours, and so in rcpthosts, but not where the message goes
-        if may_relay or (standing is not Standing.BEHIND and self._accepted(standing, recipient)):
-            return None
-        return Permanent(550, "5.7.1", "relay denied, this is not a domain of ours")
+        if standing is not Standing.BEHIND and self._accepted(standing, recipient):
+            return _EVERYBODY
+        return _OWN
 
     def _bad(self, sender: bytes) -> bool:
         return sender in self._badmailfrom or b"@" + sender.rpartition(b"@")[2] in self._badmailfrom

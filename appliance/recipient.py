@@ -7,7 +7,6 @@ a forged sender.
 import errno
 import os
 from enum import Enum
-from functools import lru_cache
 
 from appliance import dotqmail
 from appliance.control import Generation
@@ -31,10 +30,9 @@ class Recipients:
         self._routes = Routes.of(generation)
         self._users = Users.of(generation)
         self._folder = bytes(generation.folder)
-        # a generation never changes, so its answers may be kept
-        self.standing = lru_cache(maxsize=65536)(self._standing)
 
-    def _standing(self, recipient: bytes) -> Standing:
+    def standing(self, recipient: bytes) -> Standing:
+        """What is known about a recipient. Raises OSError, ValueError."""
         destination = self._routes.destination(recipient)
         if not destination.local:
             return Standing.ELSEWHERE if destination.address == recipient else Standing.BEHIND

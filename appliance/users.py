@@ -47,14 +47,14 @@ class Users:
     def find(self, local: bytes) -> User | None:
         """The user of a local part, or None. Raises ValueError if the file is damaged."""
         key = b"!" + local.lower()
+        record = self._cdb.get(key + b"\0")
+        if record is not None:
+            return _user(record, b"")
         hashes: list[int] = []  # of every prefix, so that a long name costs no more than its length
         h = cdb.START
         for byte in key:
             h = ((h * 33) ^ byte) & 0xFFFFFFFF
             hashes.append(h)
-        record = self._cdb.get(key + b"\0", cdb.step(h, 0))
-        if record is not None:
-            return _user(record, b"")
         wildcards, get = self._wildcards, self._cdb.get
         for length in range(len(key), 1, -1):
             if key[length - 1] in wildcards:
@@ -75,6 +75,8 @@ def _user(record: bytes, tail: bytes) -> User:
 
 def _number(text: bytes) -> int:
     """The digits at the start; none are 0, as in qmail."""
+    if text.isdigit() and len(text) < 10:  # nearly always
+        return int(text)
     digits = _DIGITS.match(text)
     return int(digits[0][:18] or b"0") if digits else 0
 

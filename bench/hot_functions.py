@@ -101,7 +101,6 @@ def smtpd_side(generation: Generation) -> Cases:
         return reader.take()
 
     def standing_anew() -> object:
-        recipients.standing.cache_clear()
         return recipients.standing(ALICE)
 
     return {
