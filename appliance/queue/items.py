@@ -157,6 +157,8 @@ class Reporting:
         service.release(self._channel, delivery)
         if self._outcome is not None:
             self._log(self._outcome)
+        if change.notices and not change.finished:
+            service.notices.expect(change.notices[0].due)
         if change.updates:
             service.feeds[self._channel.number].expect(delivery.due)
             service.notices.put_off(message)

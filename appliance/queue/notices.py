@@ -80,6 +80,7 @@ class Telling:
             log.trouble("queue: a notice could not be queued, it is made again", error)
             message.failures = (self._told or []) + message.failures
             message.notice = self._before
+            service.notices.expect(service.clock() + RETRY)
             service.unwritten -= letter.message.size if letter is not None else 0
         else:
             if self._told:
@@ -114,7 +115,6 @@ class Notices:
         if not wait or (message.notice is not None and message.notice.due != NEVER):
             return ()
         message.notice = NoticeRow(message.id, now + wait, message.notice is not None and message.notice.delayed)
-        self._arm(message.notice.due)
         return (message.notice,)
 
     def told(self, message: Message, letter: Letter | None) -> None:
@@ -131,7 +131,7 @@ class Notices:
 
     def look(self) -> None:
         """There may be something to report now."""
-        self._arm(self._service.clock())
+        self.expect(self._service.clock())
 
     def stop(self) -> None:
         """No more timers."""
@@ -139,7 +139,8 @@ class Notices:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _arm(self, due: float) -> None:
+    def expect(self, due: float) -> None:
+        """What was promised is durable: whoever looks finds it."""
         if self._stopped or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
@@ -149,6 +150,8 @@ class Notices:
 
     def _fire(self) -> None:
         self._timer = None
+        if self._looking:
+            self.look()
         if self._looking or self._stopped or not self._service.bounces.report_after:
             return  # all in one, at the end
         self._looking = True
@@ -166,7 +169,7 @@ class Notices:
         service, now = self._service, self._service.clock()
         if error is not None:
             log.trouble("queue: failures to be reported can't be read, tried again soon", error)
-            self._arm(now + RETRY)
+            self.expect(now + RETRY)
             return
         loaded, following = found
         for each in loaded:
@@ -176,7 +179,7 @@ class Notices:
                 letter = self.bounce(message, now) if message.failures else None
                 service.submit(Telling(service, message, letter, message.failures))
         if following is not None:
-            self._arm(following if loaded or following > now else now + RETRY)  # else a damaged database has them
+            self.expect(following if loaded or following > now else now + RETRY)  # else a damaged database has them
 
     # -- delays -------------------------------------------------------------------------
 

@@ -128,6 +128,20 @@ def test_a_failure_that_comes_while_a_bounce_is_written_is_in_the_next(opened, l
     assert len(events(lines, "finished")) == 1
 
 
+def test_a_look_before_the_commit_overlooks_nothing(opened, lines):
+    """Whoever looks for what is to be reported, just before it is durable, is sent again when it is due."""
+    desk = opened("delaynotice:0")
+    worker = desk.worker(LOCAL)
+    desk.accept([A, B])
+    desk.advance(60)
+    delivery = worker.taken.pop(0)
+    desk.service.reported(worker.channel, worker.worker.leased.pop(delivery.id), (NEVER, LATER))
+    desk.service.notices._fire()
+    desk.run()  # reads before it commits
+    desk.advance(4.1 * HOUR)
+    assert len(bounces(desk, lines)) == 1
+
+
 def test_trap_20_one_bounce_at_the_end_if_that_is_wanted(opened, lines):
     """`report_after: end` is qmail's way: one bounce a message, when nobody is left to try, in qmail's format."""
     desk = opened("format:qmail\nreportafter:0\ndelaynotice:0")
