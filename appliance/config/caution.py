@@ -1,7 +1,7 @@
 """What is valid and yet should be read by the owner: what is not served yet, and what is risky.  Pure."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 
 from appliance import dotqmail
 from appliance.config.directory import line_lists
@@ -53,6 +53,8 @@ def _passwords(configuration: Configuration) -> Iterator[str]:
         return
     if not count:
         yield "listen.pop3: no mailbox has a password, so nobody can log in"
+    elif not pop3.cleartext and not ip_address(pop3.address).is_loopback:
+        yield "listen.pop3: TLS is not served yet, so only this host and networks of cleartext_from can log in with a password"
     for network in pop3.cleartext:
         if network.num_addresses > 1 and not any(_inside(network, private) for private in _PRIVATE):
             yield f"listen.pop3.cleartext_from: {network} is wider than a private network; passwords cross it in clear"

@@ -53,7 +53,7 @@ class Server:
         settings = self._current()
         refusal = self._refusal(settings, where)
         if settings is None or refusal:
-            writer.write(refusal)
+            _say(writer, refusal)
             writer.close()
             return
         session = Session(self, settings, reader, writer)
@@ -62,7 +62,7 @@ class Server:
         try:
             await session.run()
         except asyncio.CancelledError:
-            writer.write(b"-ERR [SYS/TEMP] shutting down, try again later\r\n")
+            _say(writer, b"-ERR [SYS/TEMP] shutting down, try again later\r\n")
         except Exception:  # noqa: BLE001  # a bug ends one session, and is told
             log.trouble(f"pop3d: a session with {peer[0]} ended by an error nobody foresaw", traceback.format_exc())
         finally:
@@ -116,6 +116,11 @@ class Server:
             await asyncio.wait(self._sessions, timeout=STOP)
         self.logins.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _say(writer: asyncio.StreamWriter, text: bytes) -> None:
+    if not writer.is_closing():  # the client may have left
+        writer.write(text)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

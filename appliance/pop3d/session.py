@@ -169,6 +169,8 @@ class Session:
             raise Ended("a line that is too long") from None
 
     async def _send(self, data: bytes) -> None:
+        if self._writer.is_closing():  # uvloop would call it a bug to write now
+            raise ConnectionResetError("the client has left")
         self._writer.write(data)
         async with asyncio.timeout(IDLE):
             await self._writer.drain()

@@ -85,10 +85,15 @@ POP3 = "listen: {smtp: {}, pop3: {cleartext_from: [%s]}}"
 @pytest.mark.parametrize(
     ("more", "lines", "warnings"),
     [
-        (POP3 % "", "", []),
+        (POP3 % "", "", ["listen.pop3: TLS is not served yet, so only this host"]),
+        ("listen: {smtp: {}, pop3: {address: 127.0.0.1}}", "", []),
         (POP3 % "10.0.0.0/8", "", []),
         (POP3 % "8.8.8.0/24", "", ["listen.pop3.cleartext_from: 8.8.8.0/24 is wider than a private network"]),
-        (POP3 % "", ", deliver: ['&bob@b.example']", ["domains.example.org.mailboxes.alice: POP3 finds no mail there"]),
+        (
+            POP3 % "10.0.0.0/8",
+            ", deliver: ['&bob@b.example']",
+            ["domains.example.org.mailboxes.alice: POP3 finds no mail there"],
+        ),
         ("", "", ["domains: the passwords of 1 mailbox are not used"]),
     ],
 )

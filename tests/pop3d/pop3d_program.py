@@ -44,9 +44,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class Pop3d:
-    """The program as its own process; `log` has its lines."""
+    """The program as its own process; `log` has its lines.
 
-    def __init__(self, root: Path, **more: str) -> None:
+    patience  seconds before a client is left, in place of minutes
+    """
+
+    def __init__(self, root: Path, *, patience: float | None = None, **more: str) -> None:
         self.state = State(root / "state")
         self.secrets = root / "secrets"
         self.secrets.mkdir(parents=True)
@@ -55,6 +58,9 @@ class Pop3d:
         self.port = free_port()
         self.state.root.mkdir(mode=0o700)
         self.configure(**more)
+        self._code = MAIN
+        if patience is not None:
+            self._code += f"from appliance.pop3d import session; session.LOGIN = session.IDLE = {patience}; "
         self._output = root / "log"
         self.start()
 
@@ -66,7 +72,12 @@ class Pop3d:
     def start(self) -> None:
         with open(self._output, "wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", MAIN + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))", self.state.root],
+                [
+                    sys.executable,
+                    "-c",
+                    self._code + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))",
+                    self.state.root,
+                ],
                 stdout=output,
             )
         self.wait_for("started")

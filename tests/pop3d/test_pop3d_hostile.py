@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
 from pop3d_program import Client
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -61,6 +62,24 @@ def test_many_slow_clients_hold_up_nobody(pop3d):
     assert slow[-1].greeting == b"-ERR [SYS/TEMP] too many sessions, try again later"
     for client in slow:
         client.socket.close()
+
+
+@pytest.mark.parametrize("pop3d", [{"patience": 1.5}], indirect=True)
+def test_a_client_is_not_waited_for_without_end(pop3d):
+    """One that has no password, however busily it writes; and one that has, and falls silent: nothing is removed."""
+    (path,) = pop3d.fill(b"a: b\n\n")
+    with pop3d.connect() as stranger, pop3d.session() as silent:
+        silent.say(b"DELE 1")
+        began = time.monotonic()
+        while time.monotonic() - began < 1.2:
+            stranger.say(b"NOOP")
+            time.sleep(0.1)
+        assert stranger.ended()
+        assert silent.ended()
+        assert 1.2 < time.monotonic() - began < 6
+    assert pop3d.wait_for("session_ended")["reason"] == "timeout before a log-in"
+    assert pop3d.wait_for("fetched")["ended"] == "timeout"
+    assert path.exists()
 
 
 def test_a_client_that_does_not_read_is_given_no_more(pop3d):
