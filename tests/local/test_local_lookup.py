@@ -1,5 +1,6 @@
 """Whose instructions count: users/cdb, the generation's dot-qmail files, the home's own."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -121,6 +122,32 @@ def test_what_is_no_regular_file_is_absent(book: Book, tmp_path: Path, kind: str
     assert found(book, b"alice").maildirs
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_a_file_that_can_not_be_read_defers(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It may say where the mail goes: what is next in the search, or the default, would be a guess."""
+    really = os.open
+
+    def refuse(path: bytes, flags: int, mode: int = 0o777) -> int:
+        if os.path.basename(path) == b".qmail":
+            raise OSError(number, os.strerror(number))
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(Temporary) as caught:
+        found(book, b"alice")
+    assert caught.value.enhanced == "4.3.0"
+
+
+def test_the_default_delivery_may_be_several_lines(tmp_path: Path) -> None:
+    """It is a dot-qmail file for all who have none."""
+    make_state(tmp_path, {"control/defaultdelivery": b"# all\n./Maildir/\n&archive@x\n"})
+    book = Book(Generation(tmp_path / "generations/g1"), os.fsencode(tmp_path))
+    home = os.fsencode(tmp_path) + b"/mail/example.org/alice"
+    assert found(book, b"alice") == Plan((home + b"/Maildir",), (b"archive@x",))
+
+
 def test_an_empty_default_delivery_defers_instead_of_losing_mail(tmp_path: Path) -> None:
     """An empty control file is not a missing one (trap 2), and mail must go somewhere."""
     make_state(tmp_path, {"control/defaultdelivery": b""})
@@ -161,3 +188,13 @@ def test_an_owner_file_beside_an_alias_takes_its_bounces(
     for name in files:
         (tmp_path / "mail/example.org" / name).touch()
     assert book.forward_sender(book.resident(b"example.org-Team@example.org"), b"s@x").lower() == sender
+
+
+def test_an_owner_is_that_of_the_whole_extension(book: Book, tmp_path: Path) -> None:
+    """Also where the instructions are those of a default file."""
+    home = tmp_path / "mail/example.org"
+    (home / ".qmail-list-default-owner").touch()
+    foo = book.resident(b"example.org-list-foo@example.org")
+    assert book.forward_sender(foo, b"s@x") == b"s@x"
+    (home / ".qmail-list-foo-owner").touch()
+    assert book.forward_sender(foo, b"s@x") == b"list-foo-owner@example.org"
