@@ -49,6 +49,16 @@ def test_root_steps_down_to_the_owner_of_the_state_folder(container):
     assert set(uids) == {"10025"}
 
 
+def test_cron_jobs_and_scripts_send_from_inside(running):
+    """By sendmail where programs look for it, and by qmail's own commands; the container's user is Paperpath's."""
+    letter = "To: alice@example.org\\nSubject: cron\\n\\n"
+    running.run("sh", "-c", f"printf '{letter}by sendmail' | /usr/sbin/sendmail -t -i")
+    running.run("sh", "-c", f"printf '{letter}by qmail-inject' | /var/qmail/bin/qmail-inject")
+    assert "invoked by uid 12345)" in arrives(running, "alice", "by sendmail")
+    arrives(running, "alice", "by qmail-inject")
+    wait_until(lambda: running.run("mailq") == "", 10, lambda: running.run("mailq"))
+
+
 def test_the_health_check_asks_the_programs(running):
     """`podman healthcheck run` becomes healthy."""
 

@@ -93,6 +93,27 @@ def test_each_variable_counts(run: Command, variables: dict[str, str], expected:
     assert expected in shown.replace(b'Return-Path: <"joe-@host.dom-"@[]>', b"Return-Path: <joe-@host.dom-@[]>")
 
 
+@pytest.mark.parametrize(
+    ("files", "author"),
+    [
+        ({}, b"From: joe@mx.example.org"),
+        ({"defaulthost": "mail"}, b"From: joe@mail.mx.example.org"),
+        ({"defaulthost": "mail", "defaultdomain": "a.b"}, b"From: joe@mail.a.b"),
+        ({"defaulthost": "mail+", "plusdomain": "c.d"}, b"From: joe@mail.c.d"),
+        ({"defaulthost": "mail", "defaultdomain": ""}, b"From: joe@mail."),
+        ({"idhost": "i.d"}, b".qmail@i.d>"),
+        ({}, b".qmail@mx.example.org>"),
+    ],
+)
+def test_control_files_are_completed_by_me(run: Command, state: State, files: dict[str, str], author: bytes) -> None:
+    """One that is missing means this host's name; one that is there and empty is empty (trap 2)."""
+    for name in ("defaulthost", "defaultdomain", "plusdomain"):
+        (state.generation / "control" / name).unlink()
+    for name, line in files.items():
+        (state.generation / "control" / name).write_text(line + "\n")
+    assert author in run("qmail-inject", "-n", text=LETTER).stdout
+
+
 def test_the_m_letter_names_the_message_in_its_sender(run: Command, queue: RecordingQueue) -> None:
     """A bounce of this message goes to an address of its own."""
     run("qmail-inject", text=LETTER, QMAILINJECT="m")

@@ -1,6 +1,9 @@
 """sendmail as the world's programs call it: its flags, its other names, SMTP on stdin."""
 
+import contextlib
+import io
 import mailbox
+import re
 import smtplib
 import socket
 import subprocess
@@ -8,8 +11,12 @@ import threading
 from email.message import EmailMessage
 
 import pytest
-from inject_parts import BIN, Command, RecordingQueue
+from hypothesis import example, given
+from hypothesis import strategies as st
+from inject_parts import BIN, Command, RecordingQueue, make_state
 
+from appliance.control import Control
+from appliance.inject.smtp import GoneError, Session
 from appliance.state import State
 
 LETTER = b"To: alice@example.org\nCc: bob\nSubject: hi\n\nhello\n"
@@ -246,6 +253,42 @@ def test_an_mbox_piped_in_keeps_its_first_line(run: Command, queue: RecordingQue
     box.close()
     assert run("sendmail", "-t", text=(tmp_path / "mbox").read_bytes()).returncode == 0
     assert b"MBOX-Line: From MAILER-DAEMON " in queue.messages[0].content
+
+
+@pytest.fixture(scope="module")
+def dead_state(tmp_path_factory: pytest.TempPathFactory) -> State:
+    """A state folder with a configuration, and no queue."""
+    return make_state(tmp_path_factory.mktemp("dead"))
+
+
+PIECES = [
+    b"EHLO x\r\n",
+    b"MAIL FROM:",
+    b"RCPT TO:",
+    b"<a@b.c>",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"DATA\r\n",
+    b".\r\n",
+    b"x",
+    b'"',
+    b"<",
+    b"\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=10), max_size=40).map(b"".join))
+@example(b"MAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n.\r\n.\r\n.\r\n")
+def test_any_dialogue_gets_replies_and_queues_nothing_half(dead_state: State, dialogue: bytes) -> None:
+    """Whatever is said, replies are well formed, and without a queue no message is ever taken."""
+    answers = io.BytesIO()
+    with contextlib.suppress(GoneError):
+        Session(io.BytesIO(dialogue), answers, dead_state, Control(dead_state).current(), {}).run()
+    lines = answers.getvalue().split(b"\r\n")
+    assert lines.pop() == b""
+    assert all(re.fullmatch(rb"[2-5]\d\d[ -][ -~]*", line) for line in lines)
+    assert not any(line.startswith(b"250 2.0.0 ok ") for line in lines)
 
 
 def test_two_at_the_same_time(run: Command, queue: RecordingQueue) -> None:
