@@ -44,10 +44,11 @@ class Mailbox:
             except BlockingIOError as error:
                 raise InUse from error
             self._folders: dict[str, int] = {}
-            for place in (*listing.PLACES, "tmp"):
-                self._folders[place] = os.open(place, _FOLDER | (os.O_NOFOLLOW if inside else 0), dir_fd=self._maildir)
+            flags = _FOLDER | (os.O_NOFOLLOW if inside else 0)
+            for place in listing.PLACES:
+                self._folders[place] = os.open(place, flags, dir_fd=self._maildir)
                 undo.callback(os.close, self._folders[place])
-            self._clean()
+            _clean(os.open("tmp", flags, dir_fd=self._maildir))
             self._changed = self._times()
             self.names, self.sizes = listing.sizes(self._maildir, self._folders, listing.names(self._folders))
             undo.pop_all()
@@ -135,15 +136,18 @@ class Mailbox:
     def _times(self) -> list[int]:
         return [os.fstat(self._folders[place]).st_mtime_ns for place in listing.PLACES]
 
-    def _clean(self) -> None:
-        """Remove what writers left behind in tmp/."""
-        long_ago = time.time() - _OLD
-        folder = self._folders["tmp"]
+
+def _clean(folder: int) -> None:
+    """Remove what writers left behind in tmp/; closes the descriptor. Raises OSError."""
+    long_ago = time.time() - _OLD
+    try:
         for entry in os.listdir(folder):
             with contextlib.suppress(OSError):  # somebody else cleans, too
                 about = os.stat(entry, dir_fd=folder, follow_symlinks=False)
                 if max(about.st_atime, about.st_mtime) < long_ago:
                     os.unlink(entry, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _lines(fd: int) -> Iterator[bytes]:

@@ -1,5 +1,8 @@
 """Hashes of passwords, ours and those of /etc/shadow."""
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 
@@ -87,6 +90,26 @@ def test_the_command_prints_a_hash():
     run = subprocess.run(command, input=b"\n", capture_output=True, check=False)
     assert (run.returncode, run.stdout) == (1, b"")
     assert subprocess.run([*command, "secret"], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize(("again", "status"), [(b"secret", 0), (b"secrte", 1)])
+def test_the_command_asks_twice_on_a_terminal(again, status):
+    """What is typed is not shown, and two different ones give no hash."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "appliance.cli.main", "password"])
+    said = b""
+    for question, typed in ((b"Password: ", b"secret"), (b"Again: ", again)):
+        while not said.endswith(question):
+            said += os.read(terminal, 1024)
+        os.write(terminal, typed + b"\n")
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while more := os.read(terminal, 1024):
+            said += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
+    assert b"secret" not in said
+    assert (b"$argon2id$" in said) is (status == 0)
 
 
 # -- the table of accounts

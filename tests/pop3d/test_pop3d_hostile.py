@@ -119,6 +119,25 @@ def test_sigterm_after_quit_waits_for_the_removal(pop3d):
     assert os.listdir(pop3d.maildir() / "new") == []
 
 
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08])
+def test_a_kill_in_the_middle_of_quit_loses_only_what_was_deleted(pop3d, after):
+    """Whatever was not marked is there once, in new/ or cur/; the next session goes on from there."""
+    paths = pop3d.fill(*[b"a: b\n\n"] * 2000)
+    with pop3d.session() as client:
+        client.send(b"".join(b"DELE %d\r\n" % number for number in range(1, 2001, 2)) + b"QUIT\r\n")
+        for _ in range(1000):
+            client.line()
+        time.sleep(after)
+        pop3d.process.kill()
+        pop3d.process.wait()
+    left = [path.name.partition(":")[0] for place in ("new", "cur") for path in (pop3d.maildir() / place).iterdir()]
+    assert len(left) == len(set(left))
+    assert {path.name for path in paths[1::2]} <= set(left) <= {path.name for path in paths}
+    pop3d.start()
+    with pop3d.session() as client:
+        assert client.say(b"STAT") == b"+OK %d %d" % (len(left), 8 * len(left))
+
+
 def test_what_can_not_be_removed_is_told(pop3d):
     """RFC 1939 section 6: -ERR if some deleted messages are still there."""
     pop3d.fill(b"a: 1\n\n", b"a: 2\n\n")
