@@ -80,6 +80,11 @@ def test_every_row_says_how_it_stands_and_what_shows_it() -> None:
             assert test in here, f"{subject}: there is no {test}"
 
 
+def test_the_page_follows_the_contracts() -> None:
+    """Fifteen sections, from the traps to the patches."""
+    assert re.findall(r"^## (\d+) ", PAGE.read_text(), re.MULTILINE) == [str(number) for number in range(15)]
+
+
 def test_every_dialogue_that_a_row_names_is_there() -> None:
     """`test_dialogue[x]` is a file."""
     for name in re.findall(r"test_dialogue\[(\w+)\]", "".join(cell for _, _, cell in rows())):
