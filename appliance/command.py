@@ -1,6 +1,7 @@
 """What commands have in common that people and scripts start: options, exit statuses, where the state folder is."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,19 @@ def state() -> State:
 
 def say(program: str, text: str) -> None:
     """A line on stderr, as qmail's commands write it."""
-    print(f"{program}: fatal: {text}", file=sys.stderr, flush=True)  # noqa: T201  # commands talk to their user
+    if sys.stderr is not None:  # it is closed, and print would take stdout instead
+        print(f"{program}: fatal: {text}", file=sys.stderr, flush=True)  # noqa: T201  # commands talk to their user
 
 
 def die(status: int, program: str, text: str) -> NoReturn:
     """Say why, and end."""
     say(program, text)
     raise SystemExit(status)
+
+
+def interruptible() -> None:
+    """Ctrl-C ends a command by the signal, as it ends one that is not written in Python."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def beside(name: str) -> str:

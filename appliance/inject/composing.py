@@ -61,7 +61,7 @@ class _Composing:
     def __init__(self, fields: list[bytes], request: Request, settings: Settings) -> None:
         self.names: set[bytes] = set()
         self.kept: list[bytes] = []
-        self.public: list[bytes] = []  # To and Cc, as they stand in a header
+        self.public: list[bytes] = []  # To and Cc, as they stand in a header; asked for only by followups
         self._request, self._settings = request, settings
         self._from_header: dict[bool, list[bytes]] = {False: [], True: []}  # recipients; those of resent fields
         self._return_path: bytes | None = None
@@ -93,7 +93,7 @@ class _Composing:
         found = addresses(rewritten)
         if name in _NORMAL or name in _RESENT:
             self._from_header[name in _RESENT] += [address.plain for address in reversed(found)]
-            if name in (b"to", b"cc"):
+            if name in (b"to", b"cc") and self._settings.lists:
                 self.public += [write([address], 0) for address in found]
         elif name == b"return-path" and self._return_path is None and found:
             self._return_path = found[-1].plain

@@ -20,6 +20,7 @@ USAGE = "usage: qmail-inject [-nNaAhH] [-f sender] [--] [recipient ...]"
 
 def main() -> int:
     """Queue the message on stdin; 0, 100 (never), 111 (not now)."""
+    command.interruptible()
     return run([os.fsencode(word) for word in sys.argv[1:]], os.environb, command.read())
 
 
@@ -32,7 +33,7 @@ def run(words: list[bytes], environ: Environment, pieces: Iterator[bytes]) -> in
         return command.PERMANENT
     except BrokenPipeError:  # whoever reads what -n prints has seen enough
         return command.TEMPORARY
-    except (MailError, OSError, LookupError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001  # the rest is temporary, foreseen or not
         command.say(NAME, told(error))
         return command.TEMPORARY
     return 0
@@ -89,7 +90,7 @@ def unix_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     beginning = b""
     for piece in pieces:
         beginning += piece
-        if b"\n" in piece:
+        if b"\n" in piece or len(beginning) > command.CHUNK:
             break
     dos = beginning[: beginning.find(b"\n") + 1].endswith(b"\r\n")
     if not dos:

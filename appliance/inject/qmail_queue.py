@@ -3,6 +3,7 @@
 No option, no variable but $PAPERPATH_STATE, no text on stdout: other programs start it.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ def main() -> int:
     signal.signal(signal.SIGALRM, _late)
     signal.alarm(_DAY)
     try:
+        for fd in (0, 1):
+            _open(fd)
         queue(command.read(0), command.read(1))
     except Stop as stop:
         status, why = stop.status, str(stop)
@@ -55,6 +58,14 @@ def main() -> int:
 
 def _late(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what the library calls it with
     raise Stop(TIMEOUT, "a day has passed, and the message is not complete")
+
+
+def _open(fd: int) -> None:
+    """A descriptor that is closed would soon be our own socket."""
+    try:
+        os.fstat(fd)
+    except OSError as error:
+        raise Stop(UNREADABLE, f"descriptor {fd} is closed") from error
 
 
 def queue(message: Iterator[bytes], addresses: Iterator[bytes]) -> str:

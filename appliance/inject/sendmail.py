@@ -21,6 +21,7 @@ _PERSON = (b"QMAILNAME", b"MAILNAME", b"NAME", b"QMAILHOST", b"MAILHOST")
 
 def main() -> int:
     """Do what the arguments ask; 0, 100 (never), 111 (not now)."""
+    command.interruptible()
     called = os.path.basename(sys.argv[0])
     if called == "mailq":
         list_queue()

@@ -33,8 +33,8 @@ def serve(environ: Environment) -> int:
     state = command.state()
     try:
         generation = Control(state).current()
-        session = Session(sys.stdin.buffer, sys.stdout.buffer, state, generation, environ)
-        session.run()
+        with open(0, "rb", closefd=False) as reader, open(1, "wb", closefd=False) as writer:
+            Session(reader, writer, state, generation, environ).run()
     except (GoneError, BrokenPipeError):
         return 0
     except (OSError, LookupError, ValueError) as error:

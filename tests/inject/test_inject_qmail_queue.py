@@ -98,6 +98,7 @@ def test_a_large_message_streams_and_its_envelope_comes_last(state: State, queue
         (TEXT, b"Fs\0Tr\0", 54, "an envelope without its last NUL"),
         (TEXT, b"Fs\0Tr", 54, "one that breaks off in an address"),
         (TEXT, None, 54, "descriptor 1 is closed"),
+        (TEXT * 50_000, None, 54, "descriptor 1 is closed: it would be our own socket"),
         (None, b"Fs\0Tr\0\0", 54, "descriptor 0 is closed"),
         (TEXT, b"Xs\0Tr\0\0", 91, "no sender"),
         (TEXT, b"Fs\0Xr\0\0", 91, "neither a recipient nor the end"),
