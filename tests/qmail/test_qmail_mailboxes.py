@@ -4,6 +4,7 @@ import mailbox
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,16 @@ def test_maildir2mbox_moves_the_oldest_first_behind_what_is_there(box: Path) -> 
     assert b"From b@x.example Tue Nov 14 22:15:00 2023\n" in stored
     assert b"\n>From here\n\n" in stored
     assert not [*(box / "Maildir" / "new").iterdir(), *(box / "Maildir" / "cur").iterdir()]
+
+
+def test_maildir2mbox_leaves_what_is_still_written_and_removes_what_was_given_up(box: Path) -> None:
+    """As every reader of a Maildir: files in tmp/ go after 36 hours; messages of this very second wait, hidden ones stay."""
+    for name, age in (("tmp/old", 130_000), ("tmp/new", 129_000), ("new/now", -60), ("new/.hidden", 100)):
+        letter(box, name, b"Subject: s\n\nx\n", int(time.time()) - age)
+    assert move(box).returncode == 0
+    assert [path.name for path in (box / "Maildir" / "tmp").iterdir()] == ["new"]
+    assert sorted(path.name for path in (box / "Maildir" / "new").iterdir()) == [".hidden", "now"]
+    assert not (box / "mbox").exists()
 
 
 def test_trap_35_a_last_line_without_an_end_is_kept(box: Path) -> None:
