@@ -1,10 +1,11 @@
-"""Raw control files that lead elsewhere than the keys beside them: valid, for the raw file wins, and worth a warning.  Pure."""
+"""What is raw and leads elsewhere than the keys beside it, or to nobody: valid, for the raw wins, and worth a warning.  Pure."""
 
 from collections.abc import Callable, Iterator
 
 from appliance.config import raw
 from appliance.config.compile import compile_files, own_control
 from appliance.config.control_files import ALSO_KEY
+from appliance.config.directory import forward, line_lists
 from appliance.config.model import Configuration
 from appliance.config.problem import Finding, Path, spell
 from appliance.config.tables import Tables, Way
@@ -22,9 +23,12 @@ def contradictions(configuration: Configuration, written: Callable[[Path], bool]
             what = own[name].decode().strip() or "nothing"
             text = f"found {', '.join(lines) or 'nothing'}, yet {spell(key)} makes it {', '.join(what.split())}; the control file wins"
             yield Finding(("control", name), text)
-    if not given.keys() & _ROUTING:
+    if not given.keys() & _ROUTING and not configuration.users.homes:
         return
     tables = Tables(compile_files(configuration))
+    yield from _dangling(configuration, tables)
+    if not given.keys() & _ROUTING:
+        return
     for domain in configuration.domains:
         names = [box.name for box in domain.mailboxes] + [alias.name for alias in domain.aliases]
         ways = ((name, tables.way(f"{name}@{domain.name}")) for name in names or ["anybody"])
@@ -73,3 +77,11 @@ def _others(configuration: Configuration, tables: Tables, given: dict[str, tuple
             yield Finding(
                 ("control", file), f"found {name}, yet rcpthosts has no {domain}: its mail is refused from outside"
             )
+
+
+def _dangling(configuration: Configuration, tables: Tables) -> Iterator[Finding]:
+    """Forwards of users in qmail's form that lead to nobody: qmail lets them be, and bounces their mail."""
+    for path, lines in line_lists(configuration):
+        for number, line in enumerate(lines):
+            if path[0] == "users" and (address := forward(line)) and tables.way(address).nobody:
+                yield Finding((*path, number), f"found {address}, whom nobody here is: mail for it bounces")

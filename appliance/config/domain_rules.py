@@ -102,7 +102,7 @@ def _leads(configuration: Configuration) -> Iterator[tuple[Path, str]]:
         listed |= {("domains", domain.key, *alias.place): False for alias in domain.aliases if not alias.listed}
     for path, lines in line_lists(configuration):
         for number, line in enumerate(lines):
-            if address := forward(line):
+            if path[0] != "users" and (address := forward(line)):  # theirs are a warning: they are as qmail had them
                 yield (*path, number) if listed.get(path, True) else path, address
     first = configuration.domains[0].name if configuration.domains else configuration.hostname
     if configuration.postmaster != f"postmaster@{first}":

@@ -317,3 +317,12 @@ def test_a_mistake_in_a_list_is_told(change, mistake):
     """Where it stands in the YAML."""
     (found,) = mistakes(LISTS.replace(*change))
     assert mistake in found
+
+
+def test_a_forward_of_a_user_to_nobody_is_a_warning():
+    """Qmail lets it be; an alias that leads to nobody is a mistake."""
+    homes = '{mail/joe: {.qmail: [./Maildir/, "&nobody@example.org", "&joe@mx.example.org"]}}'
+    text = DOMAIN + f"users: {{assign: {json.dumps(ASSIGN)}, homes: {homes}}}"
+    (warning,) = pipeline.warnings(parsed(text))
+    assert warning.startswith("mail.yaml:4:")
+    assert "users.homes.mail/joe..qmail[1]: found nobody@example.org, whom nobody here is" in warning

@@ -109,6 +109,7 @@ class Prediction:
     def __init__(self, root: Path) -> None:
         self._root = root
         control = root / "var/qmail/control"
+        self._me = control.joinpath("me").read_text().strip()
         self._locals = {line.lower() for line in control.joinpath("locals").read_text().split("\n") if line}
         pairs = [line.split(":", 1) for line in control.joinpath("virtualdomains").read_text().split("\n") if line]
         self._virtual = {key.lower(): prefix for key, prefix in pairs}
@@ -120,7 +121,7 @@ class Prediction:
     def of(self, address):
         """`nobody`, ("remote", address), or the actions: maildir, forward, program."""
         if "@" not in address:
-            address += "@mx.host.example"
+            address += f"@{self._me}"
         local, _, domain = address.rpartition("@")
         while domain.lower() in self._percent and "%" in local:
             local, _, domain = local.rpartition("%")
@@ -166,7 +167,7 @@ class Prediction:
     def _actions(self, home, text):
         found = []
         for line in text.split("\n"):
-            if line[:1] in ("", "#"):
+            if line[:1] in ("", "#", "+"):
                 continue
             if line[0] == "|":
                 found.append(("program", line[1:]))
@@ -174,5 +175,5 @@ class Prediction:
                 found.append(("maildir", os.path.normpath(os.path.join(home, line))))
             else:
                 address = line.removeprefix("&")
-                found.append(("forward", address if "@" in address else f"{address}@mx.host.example"))
+                found.append(("forward", address if "@" in address else f"{address}@{self._me}"))
         return found

@@ -24,11 +24,11 @@ def imported(home, *options):
     return done.returncode, done.stdout, done.stderr
 
 
-class Imported:
-    """The YAML of a host, compiled; homes that were moved are known by their old names."""
+class Compiled:
+    """A host's YAML, compiled; homes that were moved are known by their old names."""
 
-    def __init__(self, home) -> None:
-        self.status, self.yaml, self.told = imported(home)
+    def __init__(self, yaml, told) -> None:
+        self.yaml, self.told = yaml, told
         self.configuration = pipeline.parse(self.yaml.encode(), "mail.yaml")
         self.files = pipeline.compile_files(self.configuration)
         self._tables = Tables(self.files)
@@ -62,6 +62,14 @@ def host(tmp_path_factory):
     root = tmp_path_factory.mktemp("host")
     home = qmail_host.build(root)
     return qmail_host.Prediction(root), Imported(home)
+
+
+class Imported(Compiled):
+    """What the command makes of a host."""
+
+    def __init__(self, home) -> None:
+        self.status, yaml, told = imported(home)
+        super().__init__(yaml, told)
 
 
 NAMES = [
@@ -212,6 +220,7 @@ def test_a_hostile_copy_is_only_read_inside(tmp_path):
         ({"home/joe/.qmail": "/var/mail/joe\n"}, "/home/joe/.qmail line 1: mail for it waits until", "exit 111"),
         ({"home/joe/.qmail": "&\"odd name\"@x.ex\n"}, "/home/joe/.qmail line 1: mail for it waits until", "exit 111"),
         ({"home/joe/.qmail": "\n./Maildir/\n"}, "/home/joe/.qmail line 1: empty, so qmail followed none", ".qmail: [./Maildir/]"),
+        ({"home/joe/.qmail": "+list\n./Maildir/\n"}, "/home/joe/.qmail: mail for it waits until", "exit 111"),
         ({"home/joe/.qmail-Big": "joe\n"}, "/home/joe/.qmail-Big: left out: it would never be found", None),
         ({"var/qmail/users/assign": "=joe\n=x:x:0:0:/home/joe:::\n.\n"}, "users/assign line 1: left out, qmail-newu", None),
         ({"var/qmail/users/assign": "=x:x:0:0:/home/joe:::\n.\n"}, "users/assign line 1: left out, nothing is delivered as root", None),

@@ -22,23 +22,38 @@ def _mapping(tree: dict[str, Any]) -> list[str]:
         if short is not None and len(name) + len(short) < _WIDTH:
             lines.append(f"{name}: {short}")
             continue
-        inner = _mapping(value) if isinstance(value, dict) else [f"- {_flow(item)}" for item in value]
+        inner = _mapping(value) if isinstance(value, dict) else [f"- {_item(item)}" for item in value]
         lines += [f"{name}:", *(f"  {line}" for line in inner)]
     return lines
 
 
-def _flow(value: Any) -> str | None:
-    """On one line; None for mappings of mappings and lists that are better read below each other."""
+def _item(value: Any) -> str:
+    """A line of a list: a text, a number, or a short mapping, however wide."""
     if isinstance(value, dict):
-        if any(isinstance(inner, dict) and inner for inner in value.values()):
-            return None
-        parts = [f"{_text(key)}: {_flow(inner)}" for key, inner in value.items()]
-        return "{" + ", ".join(parts) + "}" if len(parts) < 4 else None
-    if isinstance(value, list):
-        parts = [str(_flow(item)) for item in value]
-        text = "[" + ", ".join(parts) + "]"
-        return text if len(text) < _WIDTH and len(parts) < 9 else None
+        return "{" + ", ".join(f"{_text(key)}: {_item(inner)}" for key, inner in value.items()) + "}"
     return str(value) if isinstance(value, int) else _text(value)
+
+
+def _flow(value: Any) -> str | None:
+    """On one line; None for mappings of mappings and what is better read below each other."""
+    if isinstance(value, dict):
+        if len(value) > 3 or any(isinstance(inner, dict) and inner for inner in value.values()):
+            return None
+        parts = [(_text(key), _flow(inner)) for key, inner in value.items()]
+        return (
+            None
+            if any(inner is None for _, inner in parts)
+            else _joined("{}", [f"{key}: {inner}" for key, inner in parts])
+        )
+    if isinstance(value, list):
+        items = [_flow(item) for item in value]
+        return None if len(items) > 8 else _joined("[]", [str(item) for item in items])
+    return str(value) if isinstance(value, int) else _text(value)
+
+
+def _joined(brackets: str, parts: list[str]) -> str | None:
+    text = brackets[0] + ", ".join(parts) + brackets[1]
+    return text if len(text) < _WIDTH else None
 
 
 def _text(text: str) -> str:
