@@ -46,9 +46,7 @@ PROGRAMS = (
         pinned=("listen", "secretfolders"),
         worker=False,
     ),
-    Program(
-        "qmtpd", "appliance.qmtpd.main", 3, serves=frozenset({"qmtp", "qmqp"}), pinned=("listen",), worker=False
-    ),
+    Program("qmtpd", "appliance.qmtpd.main", 3, serves=frozenset({"qmtp", "qmqp"}), pinned=("listen",), worker=False),
     Program("config", "appliance.config.watch", 3, worker=False),
 )
 

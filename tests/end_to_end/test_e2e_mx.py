@@ -13,7 +13,9 @@ from conftest import need
 from network import HERE, NAME_SERVER, Zone, inside, name_server, network
 
 FIRST, SECOND, DEAD = "192.0.2.11", "192.0.2.12", "192.0.2.13"
-MORE = f"public_addresses: [192.0.2.99]\nrelay: {{allow_from: [127.0.0.1/32]}}\ncontrol: {{resolvers: [{NAME_SERVER}]}}\n"
+MORE = (
+    f"public_addresses: [192.0.2.99]\nrelay: {{allow_from: [127.0.0.1/32]}}\ncontrol: {{resolvers: [{NAME_SERVER}]}}\n"
+)
 ZONE: Zone = {
     ("first.mx.example", "A"): [FIRST],
     ("second.mx.example", "A"): [SECOND],
