@@ -99,7 +99,6 @@ class _Reader:
     """The grammar, from right to left."""
 
     def __init__(self, text: bytes) -> None:
-        self._text = text
         self._tokens = lex(text)
         self._out: list[Part] = []  # from right to left
         self._address: list[Token] = []  # the one being read, from right to left
@@ -114,7 +113,7 @@ class _Reader:
         self.parts = self._out[::-1]
 
     def _step(self) -> None:
-        kind, value, _, end = self._tokens.pop()
+        kind, value, _, _ = self._tokens.pop()
         if kind == COMMENT:
             if self._address and not self._joins:
                 if self._left() in (".", "@"):
@@ -143,7 +142,7 @@ class _Reader:
             self._flush()
             self._group = False
             self._out.append((":", b":"))
-            self._name(end - 1)
+            self._name()
         else:
             raise AddressError(f"a {kind} that nothing opened or closes")
 
@@ -187,17 +186,22 @@ class _Reader:
             (comments if kind == COMMENT else inner).append((kind, value))
         if not self._tokens:
             raise AddressError("a > without <")
-        begin = self._tokens.pop()[2]
+        self._tokens.pop()
         self._out += [*comments, (">", b">"), Address(inner[::-1]), ("<", b"<")]
-        self._name(begin)
+        self._name()
 
-    def _name(self, end: int) -> None:
-        """The phrase that ends at `end`, as it was written; it may be empty."""
-        begin = end
+    def _name(self) -> None:
+        """The phrase at the left, with blanks where it was written with blanks; it may be empty."""
+        pieces: list[bytes] = []
+        before = 0
         while self._tokens and self._tokens[-1][0] in _OF_A_PHRASE:
-            begin = self._tokens.pop()[2]
-        if begin < end:
-            self._out.append((PHRASE, b" ".join(self._text[begin:end].split())))
+            kind, value, begin, end = self._tokens.pop()
+            if pieces and end < before:
+                pieces.append(b" ")
+            pieces.append(_written(kind, value))
+            before = begin
+        if pieces:
+            self._out.append((PHRASE, b"".join(reversed(pieces))))
         self._complete = True
 
 

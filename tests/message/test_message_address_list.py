@@ -79,6 +79,8 @@ def test_a_list_that_cant_be_read_is_an_error(text: bytes, why: str) -> None:
         (b"joe fred", b"joe, fred"),
         (b"  Joe   Blow<joe@a>", b"Joe Blow <joe@a>"),
         (b"J. Q. Blow <joe@a>", b"J. Q. Blow <joe@a>"),
+        (b'"Joe  Blow" (x  y)<joe@a>', b'"Joe  Blow" (x  y) <joe@a>'),
+        (b"Joe\\ Blow <joe@a>", b'"Joe Blow" <joe@a>'),
         (b"joe @ a . b (Joe)", b"joe@a.b (Joe)"),
         (b"a (x) b", b"a, (x) b"),
         (b"Joe <joe (x) @a>", b"Joe <joe@a> (x)"),
