@@ -56,6 +56,14 @@ def path(argument: bytes, keyword: bytes) -> bytes:
     return plain.rpartition(b":")[2] if plain[:1] == b"@" else plain
 
 
+def _limit(generation: Generation, environ: Environment) -> int:
+    """Bytes of a message, 0 for any number: for the network only."""
+    if b"PROTO" not in environ:
+        return 0
+    given = environ.get(b"DATABYTES", b"")
+    return int(given) if given.isdigit() else generation.integer("databytes", 0)
+
+
 class Session:
     """A dialogue; `reader` and `writer` are its two ends."""
 
@@ -67,6 +75,7 @@ class Session:
         self._relay = environ.get(b"RELAYCLIENT")
         if self._relay is None and b"PROTO" not in environ:
             self._relay = b""
+        self._limit = _limit(generation, environ)
         self._hosts = None if self._relay is not None else RcptHosts.of(generation)
         self._helo = b"unknown"
         self._sender: bytes | None = None
@@ -173,7 +182,7 @@ class Session:
             self._me,
             date(int(time.time())),
         )
-        begins, bare = True, False
+        begins, bare, size = True, False, 0
         pieces: list[bytes] = []
         while (line := self._content_line()) != b".\r\n" or not begins:
             if begins and line[:1] == b".":
@@ -181,13 +190,17 @@ class Session:
             begins = line.endswith(b"\r\n")
             text = line[:-2] if begins else line
             bare = bare or b"\r" in text or b"\n" in text
-            pieces.append(text + b"\n" if begins else text)
+            size += len(text) + begins
+            if not self._limit or size <= self._limit:
+                pieces.append(text + b"\n" if begins else text)
             if len(pieces) > 1000:
                 yield b"".join(pieces)
                 pieces = []
         yield b"".join(pieces)
         if bare:
             raise Permanent(550, "5.6.0", "a bare CR or LF in the message: lines end in CRLF")
+        if self._limit and size > self._limit:
+            raise Permanent(552, "5.3.4", "message too large")
 
     def _content_line(self) -> bytes:
         """A line, or a piece of a long one that does not end within a CRLF."""

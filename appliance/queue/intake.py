@@ -15,6 +15,8 @@ from appliance.queue.store import Change
 
 CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read
 LARGE = 256  # large messages arriving at the same time
+NETWORK = ("smtpd", "qmtpd")  # whose mail control/databytes is for; what was accepted once may be forwarded
+TRACE = 4096  # bytes that these may put on top of what the limit counts
 NOBODY = envelope.Envelope(b"", ())
 WINDOW = 8  # chunks of one that wait for the disk
 
@@ -138,7 +140,8 @@ class Intake(Visitor):
 
         ended  nothing is written after the last chunk: the file is synced with it
         """
-        loop, bodies, limit = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
+        loop, bodies, databytes = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
+        limit = databytes + len(trace) + TRACE if databytes and self.role in NETWORK else 0
         some: list[bytes | None] = [trace]
         size, last = 0, False
         while not last:
@@ -151,7 +154,7 @@ class Intake(Visitor):
                 return None
             data = b"".join(chunk for chunk in some if chunk)
             size += len(data)
-            if limit and size - len(trace) > limit:
+            if limit and size > limit:
                 self._end(b"Dmessage too large")
                 return None
             await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=last and ended))

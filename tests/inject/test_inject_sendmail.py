@@ -246,6 +246,29 @@ def test_trap_25_relayclient_is_appended_to_each_recipient(run: Command, queue: 
     assert queue.messages[0].recipients == [b"alice@c.d@relay.example"]
 
 
+@pytest.mark.parametrize(
+    ("variables", "control", "accepted"),
+    [
+        ({}, "5", True),
+        ({"PROTO": "TCP"}, "5", False),
+        ({"PROTO": "TCP"}, "6", True),
+        ({"PROTO": "TCP", "DATABYTES": "0"}, "5", True),
+        ({"PROTO": "TCP", "DATABYTES": "5"}, "0", False),
+    ],
+)
+def test_databytes_is_for_the_network(
+    run: Command, state: State, queue: RecordingQueue, variables: dict[str, str], control: str, accepted: bool
+) -> None:
+    """Bytes of the message with LF ends; a large one is read to its end without being kept."""
+    (state.generation / "control" / "databytes").write_text(control)
+    for more in (b"", b"x" * 500_000 + b"\r\n") if not accepted else (b"",):
+        replies = dialogue(
+            run, b"HELO x\r\n", *MAIL, more + b"a\r\n..b\r\n\r\n.\r\n", b"QUIT\r\n", RELAYCLIENT="", **variables
+        )
+        assert replies[-2].startswith(b"250 " if accepted else b"552 5.3.4")
+    assert len(queue.messages) == accepted
+
+
 def test_an_mbox_piped_in_keeps_its_first_line(run: Command, queue: RecordingQueue, tmp_path) -> None:
     """As a field, where it can break nothing."""
     box = mailbox.mbox(tmp_path / "mbox")

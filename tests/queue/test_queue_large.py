@@ -12,8 +12,8 @@ from appliance.errors import Permanent, Result
 TEXT = b"Subject: large\n\n" + b"0123456789abcde\n" * 20000  # 320 KiB
 
 
-def send(running, content=TEXT, recipients=(b"alice@example.org",)):
-    hello = door.hello("smtpd", door.read_token(running.state, "smtpd"))
+def send(running, content=TEXT, recipients=(b"alice@example.org",), role="smtpd"):
+    hello = door.hello(role, door.read_token(running.state, role))
     chunks = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
     return intake.submit_blocking(running.state, hello, b"bob@elsewhere.example", recipients, chunks)
 
@@ -66,12 +66,15 @@ def test_orphan_files_are_removed_at_start(running):
 
 
 def test_limit(tmp_path):
-    """control/databytes is obeyed by the queue too, as the last defence."""
+    """The queue obeys control/databytes too, as the last defence against the network; trace lines are on top (trap 26)."""
     running = Running(make_state(tmp_path / "state", databytes="180000"))
     with pytest.raises(Permanent, match="too large"):
         send(running, TEXT[:190_000])
     assert send(running, TEXT[:150_000])
-    running.wait_for(lambda: len(bodies(running)) == 1)
+    assert send(running, b"Received: x\n" * 20 + TEXT[:180_000])
+    for role in ("local", "inject"):  # a forward, and a command on this machine
+        assert send(running, TEXT[:190_000], role=role)
+    running.wait_for(lambda: len(bodies(running)) == 4)
     running.stop()
 
 
