@@ -1,5 +1,7 @@
 """dot-qmail: the names of the files and the meaning of their lines."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,9 +97,12 @@ def test_a_list_file_may_only_forward(line: bytes) -> None:
     assert instructions(b"a@b", forward_only=True) == [Instruction(Action.FORWARD, b"a@b")]
 
 
-@given(st.binary(max_size=200))
+CORPUS = [path.read_bytes() for path in sorted((Path(__file__).parent / "corpus" / "dot-qmail").iterdir())]
+
+
+@given(st.one_of(st.sampled_from(CORPUS), st.binary(max_size=200)))
 def test_no_file_crashes_the_reader(text: bytes) -> None:
-    """Users write their files themselves."""
+    """Users write their files themselves; the kept ones have been thought of."""
     try:
         found = instructions(text)
     except DotQmailError:
