@@ -98,7 +98,8 @@ def _assign(configuration: Configuration) -> bytes:
         lines += [f"={domain.name}-{name}:{USER}:{home}/{name}:::" for name in names]
         extended = sorted(mailbox.name for mailbox in domain.mailboxes if mailbox.extensions)
         lines += [f"+{domain.name}-{name}-:{USER}:{home}/{name}:-::" for name in extended]
-        if domain.aliases or domain.catch_all:
+        # with it, a wildcard of qmail's users never gets what a domain does not know
+        if domain.aliases or domain.catch_all or configuration.users.assign:
             lines.append(f"+{domain.name}-:{USER}:{home}:-::")
     if own_postmaster(configuration):
         lines.append(f"=postmaster:{USER}:mail:-:postmaster:")

@@ -207,6 +207,15 @@ def test_users_come_after_those_of_the_domains():
     assert "mail/.qmail-postmaster" not in files
 
 
+def test_a_wildcard_of_users_gets_nothing_of_a_domain():
+    """Names that a domain does not know are refused, although `+:` takes every local name."""
+    domain = "domains: {example.org: {mailboxes: {postmaster: {}}}}\n"
+    users = {"assign": ASSIGN, "homes": {"mail/alias": {".qmail-default": ["&joe@mx.example.org"]}}}
+    tables = Tables(compiled(domain + f"users: {json.dumps(users)}"))
+    assert tables.way("else@mx.example.org").file == "mail/alias/.qmail-default"
+    assert tables.way("else@example.org").nobody
+
+
 def test_users_without_any_domain():
     """A host whose users are all in users/assign."""
     files = compiled(f"domains: {{}}\nusers: {json.dumps(USERS)}")

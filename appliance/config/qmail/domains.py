@@ -5,7 +5,9 @@ dot-qmail file; whose files only forward, or whose home is its own; and whose pr
 environment than before.
 """
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from appliance import dotqmail, users
@@ -51,6 +53,9 @@ class Domains:
         self._default = default
         self._users = users.Users(users.build(b"\n".join((*tree.assign, b"."))))
         self._keys = {line.split(b":")[0].lower(): line for line in reversed(tree.assign)}
+        self._names = sorted({key[1:] for key in self._keys})
+        self._files_of = {home: sorted(files) for home, files in tree.files.items()}
+        self._singles = {key.rpartition("@")[2] for key in prefixes if "@" in key}
         self._homes = Counter(line.split(b":")[4] for line in tree.assign)
         for key, prefix in prefixes.items():  # a second domain in a home is one user more of it
             if prefix and (user := self._users.find(prefix.encode() + b"-")) is not None:
@@ -63,13 +68,10 @@ class Domains:
             name = values.mail_domain(key)
         except ValueError:
             return None
-        if name in self._local or any(other.endswith(f"@{key}") for other in self._prefixes):
+        if name in self._local or key in self._singles:
             return None
         inside = prefix.lower() + b"-"
-        if (
-            any(entry[1:].startswith(inside) and entry[1:] != inside for entry in self._keys)
-            or b"=" + inside in self._keys
-        ):
+        if any(entry != inside for entry in _beginning(self._names, inside)) or b"=" + inside in self._keys:
             return None  # some of its addresses are somebody else's
         user = self._users.find(inside)
         if user is None or user.dash != b"-":
@@ -84,16 +86,13 @@ class Domains:
         beginning = dotqmail.file_name(user.dash, user.ext)
         files = self._tree.files[user.home]
         found: dict[str, list[str]] = {}
-        for file, (text, forward_only) in files.items():
-            if file.startswith(beginning) and len(file) > len(beginning):
-                inner = lines.of(text, user.home, show(user.home + b"/" + file), forward_only=forward_only)
-                found[show(file[len(beginning) :]).replace(":", ".")] = inner or self._default
+        for file in _beginning(self._files_of[user.home], beginning):
+            if file != beginning:
+                found[show(file[len(beginning) :]).replace(":", ".")] = self._lines(user.home, file, lines)
         if "default" not in found:  # a shorter one catches what is left
             for file, _ in dotqmail.search(user.dash, user.ext):
                 if file in files and file.endswith(b"default") and file != beginning:
-                    text, forward_only = files[file]
-                    inner = lines.of(text, user.home, show(user.home + b"/" + file), forward_only=forward_only)
-                    found["default"] = inner or self._default
+                    found["default"] = self._lines(user.home, file, lines)
                     break
         names = set(found) - {"default"}
         try:
@@ -101,6 +100,10 @@ class Domains:
         except ValueError:
             return None
         return found if fitting == names else None
+
+    def _lines(self, home: bytes, file: bytes, lines: Lines) -> list[str]:
+        text, forward_only = self._tree.files[home][file]
+        return lines.of(text, home, show(home + b"/" + file), forward_only=forward_only) or self._default
 
     def _own(self, key: str, prefix: bytes, user: users.User, found: dict[str, list[str]]) -> Carried | None:
         """The entry, if nobody can see a difference."""
@@ -122,6 +125,14 @@ class Domains:
             else:
                 carried.aliases[name] = plain
         return carried
+
+
+def _beginning(ordered: list[bytes], prefix: bytes) -> Iterator[bytes]:
+    """Those of an ordered list that begin so."""
+    for number in range(bisect_left(ordered, prefix), len(ordered)):
+        if not ordered[number].startswith(prefix):
+            return
+        yield ordered[number]
 
 
 def _plain(line: str, domain: str) -> str:
