@@ -1,10 +1,12 @@
 """`sendmail -bs`: SMTP on stdin and stdout, for a mail program on this machine.
 
 One session, one message at a time, its content streamed to the queue.  Whoever runs it may send to the world; run
-by a network server (PROTO is set), it takes mail only for rcpthosts unless RELAYCLIENT is set.  Framing is strict
-where it matters: a message with a bare CR or LF is refused after its end, as smtpd does.
+by a network server (PROTO is set), it takes mail by smtpd's policy: for rcpthosts, and for mailboxes that exist,
+unless RELAYCLIENT is set; badmailfrom and databytes count.  Framing is strict where it matters: a message with a
+bare CR or LF is refused after its end, as smtpd does.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -13,11 +15,15 @@ from typing import BinaryIO
 
 from appliance import command, injection
 from appliance.control import Control, Generation
-from appliance.errors import MailError, Permanent
+from appliance.errors import MailError, Permanent, Temporary
 from appliance.inject.settings import Environment
 from appliance.inject.stamps import date
+from appliance.message import received
 from appliance.message.address_list import AddressError, addresses, lex, parse
+from appliance.message.hops import Hops
+from appliance.policy import Policy
 from appliance.rcpthosts import RcptHosts
+from appliance.recipient import Recipients, Standing
 from appliance.state import State
 
 _LINE = 4096  # bytes of a command line
@@ -64,6 +70,19 @@ def _limit(generation: Generation, environ: Environment) -> int:
     return int(given) if given.isdigit() else generation.integer("databytes", 0)
 
 
+def _policy(generation: Generation, environ: Environment) -> Policy | None:
+    """What the network may send; None: this is no network. Raises OSError, ValueError."""
+    if b"PROTO" not in environ:
+        return None
+    relay = b"RELAYCLIENT" in environ  # its value may lead elsewhere, so nobody knows who exists
+    return Policy(
+        (lambda _: Standing.ELSEWHERE) if relay else Recipients(generation).standing,
+        RcptHosts.of(generation),
+        generation.lines("badmailfrom") or (),
+        generation.integer("maxrecipients", 1000),
+    )
+
+
 class Session:
     """A dialogue; `reader` and `writer` are its two ends."""
 
@@ -73,10 +92,9 @@ class Session:
         self._reader, self._writer, self._state, self._environ = reader, writer, state, environ
         self._me = generation.me
         self._relay = environ.get(b"RELAYCLIENT")
-        if self._relay is None and b"PROTO" not in environ:
-            self._relay = b""
+        self._policy = _policy(generation, environ)
         self._limit = _limit(generation, environ)
-        self._hosts = None if self._relay is not None else RcptHosts.of(generation)
+        self._max_hops = generation.integer("maxhops", 100)
         self._helo = b"unknown"
         self._sender: bytes | None = None
         self._recipients: list[bytes] = []
@@ -153,11 +171,21 @@ class Session:
         except AddressError as error:
             self._say(b"501 5.1.3 " + str(error).encode())
             return
-        if self._hosts is not None and not self._hosts.accept(recipient):
-            self._say(b"553 5.7.1 that domain is not in my list of allowed rcpthosts")
+        refusal = self._refusal(self._sender, recipient)
+        if refusal is not None:
+            self._say(refusal.reply.rstrip())
             return
         self._recipients.append(recipient + (self._relay or b""))
         self._say(b"250 2.1.5 ok")
+
+    def _refusal(self, sender: bytes, recipient: bytes) -> MailError | None:
+        if self._policy is None:
+            return None
+        try:
+            count, may_relay = len(self._recipients), self._relay is not None
+            return self._policy.refusal(sender, recipient, count, may_relay=may_relay)
+        except (OSError, ValueError) as error:
+            return Temporary(451, "4.3.0", "cannot look that up now, try again later", error)
 
     def _data(self, _argument: bytes) -> None:
         if self._sender is None or not self._recipients:
@@ -170,19 +198,16 @@ class Session:
             name = injection.queue(self._state, letter, self._environ)
             self._say(b"250 2.0.0 ok " + name.encode())
         except MailError as error:
-            for _ in content:  # the client hears only at the end of its message
-                pass
+            with contextlib.suppress(MailError):  # it has one already
+                for _ in content:  # the client hears only at the end of its message
+                    pass
             self._say(error.reply.rstrip())
         self._reset()
 
     def _content(self) -> Iterator[bytes]:
         """The message with LF for CRLF, dots taken away. Raises GoneError; Permanent at the end of what is malformed."""
-        yield b"Received: from localhost (HELO %b) (sendmail-bs@127.0.0.1)\n  by %b with SMTP; %b\n" % (
-            self._helo,
-            self._me,
-            date(int(time.time())),
-        )
-        begins, bare, size = True, False, 0
+        yield self._trace()
+        begins, bare, size, hops = True, False, 0, Hops()
         pieces: list[bytes] = []
         while (line := self._content_line()) != b".\r\n" or not begins:
             if begins and line[:1] == b".":
@@ -193,14 +218,28 @@ class Session:
             size += len(text) + begins
             if not self._limit or size <= self._limit:
                 pieces.append(text + b"\n" if begins else text)
+                hops.feed(pieces[-1])
             if len(pieces) > 1000:
                 yield b"".join(pieces)
                 pieces = []
         yield b"".join(pieces)
         if bare:
             raise Permanent(550, "5.6.0", "a bare CR or LF in the message: lines end in CRLF")
+        if hops.count >= self._max_hops:
+            raise Permanent(554, "5.4.6", "too many hops, this message is looping")
         if self._limit and size > self._limit:
             raise Permanent(552, "5.3.4", "message too large")
+
+    def _trace(self) -> bytes:
+        now = int(time.time())
+        if self._policy is None:
+            return b"Received: from localhost (HELO %b) (sendmail-bs@127.0.0.1)\n  by %b with SMTP; %b\n" % (
+                self._helo,
+                self._me,
+                date(now),
+            )
+        who, ip = self._environ.get(b"TCPREMOTEINFO", b""), self._environ.get(b"TCPREMOTEIP", b"unknown")
+        return received.header(self._helo, who + b"@" + ip if who else ip, self._me, b"SMTP", now)
 
     def _content_line(self) -> bytes:
         """A line, or a piece of a long one that does not end within a CRLF."""

@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from inject_parts import BIN, Command, RecordingQueue, make_state
 
+from appliance import users
 from appliance.control import Control
 from appliance.inject.smtp import GoneError, Session
 from appliance.state import State
@@ -223,21 +224,64 @@ def test_a_command_line_has_an_end(run: Command, queue: RecordingQueue) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "recipient", "codes"),
+    ("variables", "sender", "recipient", "reply"),
     [
-        ({}, b"<x@elsewhere.example>", [250]),
-        ({"PROTO": "TCP"}, b"<x@elsewhere.example>", [553]),
-        ({"PROTO": "TCP"}, b"<x@example.org>", [250]),
-        ({"PROTO": "TCP", "RELAYCLIENT": ""}, b"<x@elsewhere.example>", [250]),
+        ({}, b"joe@a.b", b"<x@elsewhere.example>", b"250"),
+        ({}, b"joe@spam.example", b"<nobody@example.org>", b"250"),
+        ({"PROTO": "TCP"}, b"joe@a.b", b"<x@elsewhere.example>", b"550 5.7.1"),
+        ({"PROTO": "TCP"}, b"joe@a.b", b"<alice@example.org>", b"250"),
+        ({"PROTO": "TCP"}, b"joe@a.b", b"<nobody@example.org>", b"550 5.1.1"),
+        ({"PROTO": "TCP"}, b"joe@spam.example", b"<alice@example.org>", b"553 5.7.1"),
+        ({"PROTO": "TCP", "RELAYCLIENT": ""}, b"joe@a.b", b"<x@elsewhere.example>", b"250"),
+        ({"PROTO": "TCP", "RELAYCLIENT": "@r"}, b"joe@a.b", b"<nobody@example.org>", b"250"),
+        ({"PROTO": "TCP", "RELAYCLIENT": ""}, b"joe@spam.example", b"<x@elsewhere.example>", b"553 5.7.1"),
     ],
 )
 def test_behind_a_network_server_it_is_no_open_relay(
-    run: Command, state: State, variables: dict[str, str], recipient: bytes, codes: list[int]
+    run: Command, state: State, variables: dict[str, str], sender: bytes, recipient: bytes, reply: bytes
 ) -> None:
-    """Tcpserver sets PROTO; then rcpthosts decides, unless RELAYCLIENT is set."""
-    (state.generation / "control" / "rcpthosts").write_text("example.org\n")
-    replies = dialogue(run, b"HELO x\r\n", MAIL[0], b"RCPT TO:" + recipient + b"\r\n", b"QUIT\r\n", **variables)
-    assert [int(reply[:3]) for reply in replies[3:-1]] == codes
+    """Tcpserver sets PROTO; then smtpd's policy decides, and RELAYCLIENT is leave to send to the world."""
+    ours(state)
+    commands = (b"MAIL FROM:<" + sender + b">\r\n", b"RCPT TO:" + recipient + b"\r\n")
+    assert dialogue(run, b"HELO x\r\n", *commands, b"QUIT\r\n", **variables)[3].startswith(reply)
+
+
+def ours(state: State) -> None:
+    """alice@example.org is a mailbox of ours; nobody likes spam.example."""
+    control = {"rcpthosts": "example.org", "virtualdomains": "example.org:example.org", "badmailfrom": "@spam.example"}
+    for name, line in control.items():
+        (state.generation / "control" / name).write_text(line + "\n")
+    (state.generation / "users").mkdir()
+    (state.generation / "users" / "cdb").write_bytes(users.build(b"=example.org-alice:alice:1:1:mail/a:::\n.\n"))
+
+
+def test_what_can_not_be_looked_up_is_temporary(run: Command, state: State) -> None:
+    """Nobody is refused for good because a file is damaged."""
+    ours(state)
+    cdb = state.generation / "users" / "cdb"
+    record = b"!example.org-alice\0alice\0" + b"1\0"
+    assert record in cdb.read_bytes()
+    cdb.write_bytes(cdb.read_bytes().replace(record, record[:-1] + b"x"))
+    commands = (b"MAIL FROM:<>\r\n", b"RCPT TO:<alice@example.org>\r\n")
+    replies = dialogue(run, b"HELO x\r\n", *commands, b"QUIT\r\n", PROTO="TCP")
+    assert replies[3].startswith(b"451 4.3.0")
+
+
+def test_behind_a_network_server_the_trace_names_the_client(run: Command, state: State, queue: RecordingQueue) -> None:
+    """By tcpserver's words: TCPREMOTEIP, and TCPREMOTEINFO if the client's host told."""
+    ours(state)
+    to_alice = (MAIL[0], b"RCPT TO:<alice@example.org>\r\n", MAIL[2], b".\r\n", b"QUIT\r\n")
+    for variables, client in (({}, b"192.0.2.7"), ({"TCPREMOTEINFO": "joe"}, b"joe@192.0.2.7")):
+        dialogue(run, b"HELO x\r\n", *to_alice, PROTO="TCP", TCPREMOTEIP="192.0.2.7", **variables)
+        assert queue.messages[-1].content.startswith(b"Received: from unknown (HELO x) (%b)\n  by mx.ex" % client)
+
+
+def test_a_message_that_loops_is_refused(run: Command, queue: RecordingQueue) -> None:
+    """By its trace lines, as at the port."""
+    for count, reply in ((99, b"250"), (100, b"554 5.4.6")):
+        text = b"Received: x\r\n" * count + b"\r\nReceived: in the body\r\n.\r\n"
+        assert dialogue(run, b"HELO x\r\n", *MAIL, text, b"QUIT\r\n")[-2].startswith(reply)
+    assert len(queue.messages) == 1
 
 
 def test_trap_25_relayclient_is_appended_to_each_recipient(run: Command, queue: RecordingQueue) -> None:
