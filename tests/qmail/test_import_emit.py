@@ -32,7 +32,7 @@ TEXT |= st.sampled_from(
     ]
 )
 VALUES = st.recursive(
-    TEXT | st.integers(0, 10**9),
+    TEXT | st.integers(0, 10**9) | st.booleans(),
     lambda inner: (
         st.lists(TEXT | st.integers(0, 9) | st.dictionaries(TEXT, TEXT, max_size=2), max_size=10)
         | st.dictionaries(TEXT, inner, max_size=5)

@@ -147,6 +147,9 @@ def test_keys_of_ours_say_what_they_can(host):
     assert len(domains) == 81
     assert [box.name for box in domains["d0.example"].mailboxes] == ["alice"]
     assert "  d1.example:\n    aliases: {a.b: [sue@local.example], info: [x@list.example.net], postmaster" in now.yaml
+    assert (
+        "  d7.example:\n    aliases: {postmaster: [sue@local.example]}\n    lists:\n      news: {members: [" in now.yaml
+    )
     raw = [name for name, _ in now.configuration.control]
     assert raw == ["badmailfrom", "doublebouncehost", "locals", "percenthack", "rcpthosts", "virtualdomains"]
     assert now.files["control/smtproutes"] == b":127.0.0.1:9\nexc.example:\n"

@@ -33,14 +33,23 @@ class Carried:
 
     def tree(self) -> dict[str, object]:
         """As plain values."""
-        found: dict[str, object] = {}
-        if self.mailboxes:
-            found["mailboxes"] = self.mailboxes
-        if self.aliases:
-            found["aliases"] = self.aliases
-        if self.catch_all:
-            found["catch_all"] = self.catch_all[0] if len(self.catch_all) == 1 else self.catch_all
-        return found
+        lists, aliases = _lists(self.aliases)
+        catch_all = self.catch_all[0] if len(self.catch_all) == 1 else self.catch_all
+        found = {"mailboxes": self.mailboxes, "aliases": aliases, "lists": lists, "catch_all": catch_all}
+        return {key: value for key, value in found.items() if value}
+
+
+def _lists(aliases: dict[str, list[str]]) -> tuple[dict[str, object], dict[str, list[str]]]:
+    """The aliases that are a mailing list with its owner, as `lists` has them; and the others."""
+    lists: dict[str, object] = {}
+    rest = dict(aliases)
+    for name, members in aliases.items():
+        owner, each = aliases.get(f"{name}-owner"), aliases.get(f"{name}-owner-default")
+        if name in rest and owner and len(owner) == 1 and not values.is_line(owner[0]) and each in (None, owner):
+            lists[name] = {"members": members, "owner": owner[0]} | ({"verp": True} if each else {})
+            for part in (name, f"{name}-owner", f"{name}-owner-default"):
+                rest.pop(part, None)
+    return lists, rest
 
 
 class Domains:

@@ -31,7 +31,7 @@ def _item(value: Any) -> str:
     """A line of a list: a text, a number, or a short mapping, however wide."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_text(key)}: {_item(inner)}" for key, inner in value.items()) + "}"
-    return str(value) if isinstance(value, int) else _text(value)
+    return _scalar(value)
 
 
 def _flow(value: Any) -> str | None:
@@ -48,12 +48,17 @@ def _flow(value: Any) -> str | None:
     if isinstance(value, list):
         items = [_flow(item) for item in value]
         return None if len(items) > 8 else _joined("[]", [str(item) for item in items])
-    return str(value) if isinstance(value, int) else _text(value)
+    return _scalar(value)
 
 
 def _joined(brackets: str, parts: list[str]) -> str | None:
     text = brackets[0] + ", ".join(parts) + brackets[1]
     return text if len(text) < _WIDTH else None
+
+
+def _scalar(value: str | int) -> str:
+    """A text, a number, true or false."""
+    return _text(value) if isinstance(value, str) else str(value).lower()
 
 
 def _text(text: str) -> str:
