@@ -11,6 +11,7 @@ from types import FrameType
 from appliance import log, sandbox
 from appliance.cli import state_option
 from appliance.control import Control
+from appliance.launcher import calls
 from appliance.state import State
 from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
@@ -95,7 +96,7 @@ def _insist(state: State) -> int:
     """`hardening: {required: true}`: rather not run than run with less than the sandbox promises."""
     if Control(state).current().mapping("hardening").get(b"required") != b"1":
         return 0
-    lacking = sandbox.missing(sandbox.kernel_abi())
+    lacking = [*sandbox.missing(sandbox.kernel_abi()), *calls.missing()]
     if os.geteuid() == 0:
         lacking.append("it would run as root")
     for sentence in lacking:

@@ -35,6 +35,7 @@ class Deliverer:
         self._control = Control(state)
         self._maildirs = maildirs
         self._forwarder = forwarder
+        self._steps = steps
         self.beside = Beside(self._control, steps)
         self._book: Book | None = None
         self._generation: object = None
@@ -93,7 +94,7 @@ class Deliverer:
         generation = self._control.current()
         if self._book is None or generation is not self._generation:
             self._book = Book(generation, self._root)
-            self._maildirs.sizes = b"pop3" in generation.mapping("listen")
+            self._maildirs.sizes = self._steps.maildirs.sizes = b"pop3" in generation.mapping("listen")
             self._generation = generation
         return self._book
 

@@ -62,7 +62,7 @@ class Steps:
         self._state = state
         self._hello = hello
         self._mail = mail
-        self._maildirs = maildirs
+        self.maildirs = maildirs
         self._lock = threading.Lock()
         self._programs: set[socket.socket] = set()  # connections of programs that run
         self._ending = False
@@ -109,7 +109,7 @@ class Steps:
         go_on = True
         if step.action is Action.MAILDIR:
             attempt = Attempt()
-            self._maildirs.deliver([Letter(step.target, job.head, content, attempt)])
+            self.maildirs.deliver([Letter(step.target, job.head, content, attempt)])
             if attempt.failure is not None:
                 raise attempt.failure
         elif step.action is Action.MBOX:
