@@ -1,12 +1,15 @@
 """Limits and permissions from the control files, and the filter of system calls."""
 
+import os
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
+from launcher_parts import running, wait_until
 
 from appliance.control import Generation
-from appliance.launcher import calls
+from appliance.launcher import calls, descendants
 from appliance.launcher.limits import Limits, networked
 
 
@@ -82,3 +85,21 @@ def test_the_filter_of_system_calls(
     closed, opened = (calls.filter_of(0xC000003E, 41, 50, families) for families in ((1,), (1, 2, 10, 16)))
     assert verdict(closed, architecture, number, family) == without, reason
     assert verdict(opened, architecture, number, family) == with_, reason
+
+
+@pytest.mark.parametrize(
+    "command", ["sleep 4716 & sleep 4716 & wait", "setsid sh -c 'trap \"\" TERM; sleep 4716 & sleep 4716' &"]
+)
+def test_without_a_sandbox_that_keeps_signals_in_descendants_are_killed_one_by_one(command: str) -> None:
+    """As on a kernel older than 6.12; nobody else is touched, and nobody is left."""
+    other = subprocess.Popen(["sleep", "4717"])
+    if not (pid := os.fork()):
+        descendants.adopt()
+        subprocess.Popen(["/bin/sh", "-c", command])
+        wait_until(lambda: len(running("sleep\x004716")) == 2)
+        os._exit(0 if descendants.usage(20)[0] >= 2 and descendants.end_all(inside=False) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not running("sleep\x004716")
+    assert other.poll() is None
+    other.kill()
+    other.wait()
