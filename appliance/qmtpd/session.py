@@ -6,7 +6,7 @@ from appliance import log
 from appliance.qmtpd.package import Client
 from appliance.qmtpd.qmqp import Request
 from appliance.qmtpd.qmtp import Package
-from appliance.qmtpd.wire import Broken, Wire
+from appliance.qmtpd.wire import Broken, Ended, Wire
 
 
 class Session:
@@ -26,22 +26,22 @@ class Session:
         """Whether a package has begun and is not answered."""
         return self._wire.taken > self._answered
 
-    async def run(self) -> str:
-        """Until the client ends it: an empty text, or why it was broken off."""
+    async def run(self) -> Broken | None:
+        """Until the client ends it; why it was broken off, if so."""
         client = self._client
         try:
             while True:
                 package = Package(client, self._wire) if client.protocol == b"QMTP" else Request(client, self._wire)
                 answer = await package.take()
                 if answer is None:
-                    return ""
+                    return None
                 await self._send(answer)
                 self._answered = self._wire.taken
                 if client.protocol == b"QMQP":  # one request a connection
-                    return ""
+                    return None
         except Broken as error:
             log.session_ended(client.address, str(error))
-            return str(error)
+            return error
 
     async def _send(self, answer: bytes) -> None:
         self._writer.write(answer)
@@ -49,4 +49,4 @@ class Session:
             async with asyncio.timeout(self._client.settings.timeout):
                 await self._writer.drain()
         except (TimeoutError, OSError) as error:
-            raise Broken(f"the answer can't be sent: {error or 'timeout'}") from error
+            raise Ended(f"the answer can't be sent: {error or 'timeout'}") from error

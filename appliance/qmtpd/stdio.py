@@ -17,7 +17,7 @@ from appliance.qmtpd.handover import Door
 from appliance.qmtpd.package import Client
 from appliance.qmtpd.session import Session
 from appliance.qmtpd.settings import Settings
-from appliance.qmtpd.wire import PIECE
+from appliance.qmtpd.wire import PIECE, Beyond, Ended
 
 ENDED, GARBAGE, LATER = 0, 100, 111  # exit statuses, as qmail's
 WITHIN = 3600.0  # seconds
@@ -62,7 +62,9 @@ async def _serve(client: Client) -> int:
         writer.close()
         await writer.wait_closed()
     client.door.shared.close()
-    return GARBAGE if why else ENDED
+    if isinstance(why, Beyond):
+        return LATER
+    return GARBAGE if why is not None and not isinstance(why, Ended) else ENDED
 
 
 async def _ends() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -12,6 +12,14 @@ class Broken(Exception):
     """The connection is of no more use, or what comes by it means nothing; says why."""
 
 
+class Ended(Broken):
+    """The client has left."""
+
+
+class Beyond(Broken):
+    """It takes more time or room than there is."""
+
+
 class Wire:
     """What a client sends.
 
@@ -32,11 +40,15 @@ class Wire:
                 return -1
             if byte == b":" and digits:
                 break
-            if not byte.isdigit() or digits == b"0" or len(digits) == MAX_DIGITS:
+            if not byte:
+                raise Ended("the connection ended in the middle")
+            if not byte.isdigit() or digits == b"0":
                 raise Broken("a length was expected")
+            if len(digits) == MAX_DIGITS:
+                raise Beyond("a netstring of a length that nothing has")
             digits += byte
         if int(digits) > most:
-            raise Broken(f"a netstring of {int(digits)} bytes, at most {most} allowed here")
+            raise Beyond(f"a netstring of {int(digits)} bytes, at most {most} allowed here")
         return int(digits)
 
     async def exactly(self, size: int) -> bytes:
@@ -48,13 +60,16 @@ class Wire:
         while size:
             piece = await self._read(min(size, PIECE))
             if not piece:
-                raise Broken("the connection ended in the middle")
+                raise Ended("the connection ended in the middle")
             size -= len(piece)
             yield piece
 
     async def comma(self) -> None:
         """The end of a netstring."""
-        if await self._read(1) != b",":
+        found = await self._read(1)
+        if not found:
+            raise Ended("the connection ended in the middle")
+        if found != b",":
             raise Broken("a comma was expected")
 
     async def netstring(self, most: int) -> bytes:
@@ -68,9 +83,9 @@ class Wire:
             async with asyncio.timeout(self._timeout):
                 found = await self._reader.read(most)
         except TimeoutError as error:
-            raise Broken("timeout") from error
+            raise Beyond("timeout") from error
         except OSError as error:
-            raise Broken(str(error)) from error
+            raise Ended(str(error)) from error
         self.taken += len(found)
         return found
 
