@@ -162,6 +162,7 @@ class Reporting:
         if change.updates:
             service.feeds[self._channel.number].expect(delivery.due)
             service.notices.put_off(message)
+            service.postmaster.put_off(message.id, delivery.due)
         if change.finished:
             service.count -= 1
             name = message.name

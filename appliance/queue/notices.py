@@ -175,6 +175,8 @@ class Notices:
         for each in loaded:
             # one that is in memory knows of what is not committed yet
             message = service.messages.get(each.message.id) or message_of(each)
+            if message.id in service.postmaster.dropped:
+                continue
             if message.notice is not None and message.notice.due <= now and message.left:
                 letter = self.bounce(message, now) if message.failures else None
                 service.submit(Telling(service, message, letter, message.failures))

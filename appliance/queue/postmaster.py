@@ -1,7 +1,7 @@
 """What a postmaster does to a message by hand: hold it, release it, try it now, drop it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from appliance import log, message_id
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from appliance.queue.service import Service
 
 CHANGES = ("retry", "hold", "release", "drop")
+RETRY = 5.0  # seconds after the disk refused to be read
 FORGET = 60.0  # seconds after which no read of the queue's is under way that began before a message was dropped
 
 Tell = Callable[[int, Exception | None], None]  # told how many deliveries it was done to
@@ -49,9 +50,9 @@ def _end(message: int, rows: Iterable[DeliveryRow], *, whole: bool = True) -> Ch
 
 
 class _Doing:
-    """A change by hand."""
+    """A change by hand; kept until the disk takes it, for memory follows it already."""
 
-    keep = False
+    keep = True
 
     def __init__(self, change: Change, count: int, after: Callable[[], None], tell: Tell) -> None:
         self.change: Change | None = change
@@ -78,6 +79,7 @@ class Postmaster:
         self._service, self._store = service, store
         self.held: set[int] = set()
         self.dropped: set[int] = set()
+        self._ending: set[int] = set()  # deliveries on disk that a commit under way drops
 
     def barred(self, message: int) -> bool:
         """Whether no delivery of a message may begin."""
@@ -88,16 +90,17 @@ class Postmaster:
     def hold(self, message: int, tell: Tell) -> None:
         """Nothing more is tried until it is released."""
         self._withdraw(message, self.held)
-        self._rows(message, tell, lambda rows: self._put(message, "hold", rows, tell))
+        self._rows(message, tell, lambda rows: self._put(message, ("hold",), rows, tell))
 
     def release(self, message: int, tell: Tell) -> None:
         """It goes on, and is tried now."""
+        verbs = ("release", "retry") if message in self.held else ("release",)  # the hold may not be on disk yet
         self.held.discard(message)
-        self._rows(message, tell, lambda rows: self._put(message, "release", rows, tell))
+        self._rows(message, tell, lambda rows: self._put(message, verbs, rows, tell))
 
     def retry(self, message: int, tell: Tell) -> None:
         """What waits is tried now; not what is held."""
-        self._rows(message, tell, lambda rows: self._put(message, "retry", rows, tell))
+        self._rows(message, tell, lambda rows: self._put(message, ("retry",), rows, tell))
 
     def drop(self, message: int, tell: Tell) -> None:
         """It ends here: nobody else gets it, and nobody is told."""
@@ -118,10 +121,16 @@ class Postmaster:
 
     def left_by_worker(self) -> None:
         """A worker ended, and what it had in hand is ready again: not that of held and dropped messages."""
-        for message in [*self.held]:
-            self.hold(message, _nobody)
-        for message in [*self.dropped]:
-            self.drop(message, _nobody)
+        for message in self.held | self.dropped:
+            self._again(message)
+
+    def put_off(self, message: int, due: float) -> None:
+        """A delivery is on disk again: if its report came before the message was held or dropped, it is to be now."""
+        if due != NEVER and self.barred(message):
+            self._again(message)
+
+    def _again(self, message: int) -> None:
+        (self.drop if message in self.dropped else self.hold)(message, _nobody)
 
     # -- how ----------------------------------------------------------------------------------
 
@@ -137,22 +146,28 @@ class Postmaster:
 
         def read(rows: list[DeliveryRow], error: Exception | None) -> None:
             if error is not None:
-                tell(0, error)
+                log.trouble("queue: a message can't be changed by hand now, tried again soon", error)
+                self._service.later(RETRY, lambda: self._rows(message, tell, then))
                 return
             try:
-                then([row for row in rows if row.id not in self._service.channels[row.channel].held])
+                channels = self._service.channels
+                then([row for row in rows if row.id not in channels[row.channel].held and row.id not in self._ending])
             except Exception as problem:  # noqa: BLE001  # a defect of ours ends nobody else's work
                 log.trouble("queue: a message could not be changed by hand", repr(problem))
                 tell(0, problem)
 
         self._service.writer.read(lambda: self._store.waiting(message), read)
 
-    def _put(self, message: int, verb: str, rows: list[DeliveryRow], tell: Tell) -> None:
-        change = Change()
-        changed = change.updates = due_again(verb, rows, self._service.clock())
+    def _put(self, message: int, verbs: Sequence[str], rows: list[DeliveryRow], tell: Tell) -> None:
+        change, hold = Change(), "hold" in verbs
+        if (message in self.held) is hold:  # nobody has said otherwise meanwhile
+            now = self._service.clock()
+            change.updates = [row for verb in verbs for row in due_again(verb, rows, now)]
+        changed = change.updates
 
         def after() -> None:
-            log.changed(message_id.text(message), "held" if verb == "hold" else "due now", len(changed))
+            if changed or tell is not _nobody:
+                log.changed(message_id.text(message), "held" if hold else "due now", len(changed))
             for row in changed:
                 self._service.feeds[row.channel].expect(row.due)
             self._service.settled()
@@ -165,11 +180,15 @@ class Postmaster:
         if known is not None:
             known.left -= len(rows)
             known.failures = []
-        ends = known.left == 0 if known is not None else bool(rows)  # else a worker's report ends it
+        ends = bool(rows) and (known is None or known.left == 0)  # else a worker's report ends it
         change = _end(message, rows, whole=ends)
+        numbers = frozenset(row.id for row in rows)
+        self._ending |= numbers
 
         def after() -> None:
-            log.changed(message_id.text(message), "dropped", len(rows))
+            if rows or tell is not _nobody:
+                log.changed(message_id.text(message), "dropped", len(rows))
+            self._ending -= numbers
             self._forget(message)
             if ends:
                 service.count -= 1
