@@ -1,5 +1,7 @@
 """QMQP (http://cr.yp.to/proto/qmqp.html): one request a connection, for hosts of ours: whatever they send is taken."""
 
+import contextlib
+
 from appliance import netstring
 from appliance.envelope import Envelope
 from appliance.errors import MailError, Permanent
@@ -29,7 +31,10 @@ class Request:
             message = await hand_over(self._client.door, self._client.trace, content, self._addresses)
         except MailError as error:
             await content.rest()
-            sender = (self._letter or await self._addresses()).sender
+            if self._letter is None:
+                with contextlib.suppress(Permanent):  # refused anyway, and that was the first reason
+                    await self._addresses()
+            sender = self._letter.sender if self._letter else b""
             return netstring.encode(self._client.refused(sender, None, error))
         assert self._letter is not None
         sender, recipients = self._letter

@@ -191,6 +191,14 @@ def test_qmqp_takes_and_relays_everything(host: Host) -> None:
     assert b"with QMQP; " in host.letters("alice")[0]
 
 
+def test_a_request_with_two_faults_has_an_answer(appliance: Callable[..., Appliance]) -> None:
+    """Too large, and to an address that can't be: the first reason counts, and the connection does not just break."""
+    host = Host(appliance, "limits: {message_size: 1MB}")
+    (refusal,) = host.talk(host.qmqp, request(b"x" * 1_500_000, b"r\0@example.org"))
+    assert refusal[:1] == b"D"
+    assert b"#5.3.4" in refusal
+
+
 def test_qmqp_is_for_nobody_who_was_not_named(appliance: Callable[..., Appliance]) -> None:
     """Else it would be an open relay."""
     host = Host(appliance, allow="192.0.2.0/24")
