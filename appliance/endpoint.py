@@ -9,4 +9,6 @@ def parse(text: bytes, port: int | None = None) -> tuple[ipaddress.IPv4Address |
     host, colon, digits = whole.rpartition(":")
     if port is not None and (not colon or not digits.isdigit() or (":" in host and not host.startswith("["))):
         return ipaddress.ip_address(whole.strip("[]")), port
+    if not digits.isdigit() or int(digits) > 65535:
+        raise ValueError(f"{digits!r} is no port")
     return ipaddress.ip_address(host.strip("[]")), int(digits)

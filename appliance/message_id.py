@@ -8,6 +8,8 @@ from functools import lru_cache
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # two letters a step: the hot path asks often
+_END = 1 << 63  # what a database holds
+_LONGEST = 19  # letters or digits of the largest
 _DECIMAL = 14  # digits; an id of so many letters is ages away
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 
@@ -39,13 +41,17 @@ def _beginning(number: int) -> str:
 
 def parse(name: str) -> int:
     """The number behind the text, or behind its decimal form, which qmail's log has. Raises ValueError."""
-    if name.strip().isdecimal() and len(name.strip()) >= _DECIMAL:
-        return int(name)
+    letters = name.strip().lower()
+    if len(letters) > _LONGEST or not set(letters) <= set(ALPHABET):
+        raise ValueError(f"{name[:40]!r} is not a message id (letters and digits such as 1jzv3x0q8ma)")
     number = 0
-    for letter in name.strip().lower():
-        if letter not in _VALUES:
-            raise ValueError(f"{name!r} is not a message id (letters and digits such as 1jzv3x0q8ma)")
-        number = number * 32 + _VALUES[letter]
+    if letters.isdecimal() and len(letters) >= _DECIMAL:
+        number = int(letters)
+    else:
+        for letter in letters:
+            number = number * 32 + _VALUES[letter]
+    if number >= _END:
+        raise ValueError(f"{name!r} is not a message id: the queue has none so large")
     if not number:
         raise ValueError("an empty message id")
     return number
