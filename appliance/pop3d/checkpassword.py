@@ -31,7 +31,7 @@ def main() -> int:
     if len(sys.argv) < 2:
         return _failed(MISUSE, "usage: paperpath-checkpassword program [argument ...]")
     try:
-        name, given, challenge = _credentials()
+        name, given, challenge = credentials(_read())
     except (OSError, ValueError) as error:
         return _failed(MISUSE, f"descriptor {_CREDENTIALS}: {error}")
     root = State(Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath").resolve())
@@ -48,12 +48,17 @@ def main() -> int:
         return _failed(LATER, str(error))
 
 
-def _credentials() -> tuple[bytes, bytes, bytes]:
-    """Name, password and timestamp. Raises OSError, ValueError for what is none."""
+def _read() -> bytes:
+    """What stands on the descriptor, a byte more than may. Raises OSError."""
     data = b""
     while len(data) <= _LIMIT and (piece := os.read(_CREDENTIALS, _LIMIT + 1 - len(data))):
         data += piece
     os.close(_CREDENTIALS)
+    return data
+
+
+def credentials(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Name, password and timestamp, each with a NUL. Raises ValueError for what is none."""
     fields = data.split(b"\0")
     if len(data) > _LIMIT or len(fields) < 4:
         raise ValueError(f"name, password and timestamp are needed, each with a NUL, in {_LIMIT} bytes")
