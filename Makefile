@@ -4,9 +4,10 @@ VENV := .venv
 CONFIG ?= config/mail.yaml
 STATE ?= ./state
 ROUNDS ?= 1000
+SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit torture lock clean
+.PHONY: help run check test unit torture fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -29,9 +30,12 @@ unit: $(VENV)/.ready-dev  ## the tests that need neither container nor minutes
 torture: $(VENV)/.ready-dev  ## kill -9 at random instants under load: ROUNDS=1000
 	$(VENV)/bin/python tests/kill/kill_rounds.py --rounds $(ROUNDS)
 
+fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECONDS=2 each, TARGETS="smtp yaml" only these
+	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(TARGETS)
+
 lock: $(VENV)/.ready-dev  ## pin the newest versions that requirements/*.in allow, with hashes
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools
-	cd requirements && for name in run build dev bench; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	cd requirements && for name in run build dev bench fuzz; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; done
 
 clean:            ## remove what make made here (not the state)
@@ -54,6 +58,12 @@ $(VENV)/.ready: requirements/run.txt requirements/build.txt pyproject.toml
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# atheris has wheels for some versions of Python only; without it make fuzz mutates inputs by itself
+$(VENV)/.ready-fuzz: $(VENV)/.ready-dev requirements/fuzz.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/fuzz.txt \
+	  || echo "atheris can't be had for this Python: not guided by coverage" >&2
 	@touch $@
 
 -include deploy/image.mk bench/bench.mk

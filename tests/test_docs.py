@@ -28,7 +28,7 @@ def test_every_command_is_documented(command: str) -> None:
         assert f"paperpath {command}" in PROSE
 
 
-@pytest.mark.parametrize("kind", ["run", "dev", "build", "bench"])
+@pytest.mark.parametrize("kind", ["run", "dev", "build", "bench", "fuzz"])
 def test_every_dependency_has_its_reason(kind: str) -> None:
     """What is installed is named in docs/dependencies.md, and everything locked has a hash."""
     reasons = (ROOT / "docs" / "dependencies.md").read_text()
