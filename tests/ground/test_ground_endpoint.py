@@ -23,7 +23,10 @@ def test_an_endpoint_is_an_address_and_a_port(text, default, address, port, reas
     assert endpoint.parse(text, default) == (ip_address(address), port), reason
 
 
-@pytest.mark.parametrize("text", [b"", b"127.0.0.1", b"mx.example.org:25", b"127.0.0.1:smtp", b"\xff:25", b"127.0.0.1:65536", b"127.0.0.1:+25"])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"127.0.0.1", b"mx.example.org:25", b"127.0.0.1:smtp", b"\xff:25", b"127.0.0.1:65536", b"127.0.0.1:+25"],
+)
 def test_anything_else_is_refused(text):
     """A listener names an address and a port, and names of hosts are none."""
     with pytest.raises(ValueError, match=r"."):
