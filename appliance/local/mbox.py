@@ -23,16 +23,22 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
 _WHOLE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock of 64-bit Linux
 
 
-def deliver(path: bytes, mail: bytes, from_line: bytes, head: bytes, content: Content) -> None:
+def deliver(
+    path: bytes, mail: bytes, from_line: bytes, head: bytes, content: Content, home: bytes | None = None
+) -> None:
     """Append a message: `from_line`, then `head` and `content` quoted. Blocks; durable when it returns.
 
-    mail: the folder of all mailboxes: below it, a missing folder is made. Raises OSError, Temporary (locked).
+    mail: the folder of all mailboxes: below it, a missing folder is made.  home: where the file must lie, links
+    followed: a mailbox's programs make links as they like, and must not write to others' files by our hand.
+    Raises OSError, Temporary (locked).
     """
     fd, new = _open(path, mail)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise Temporary(451, "4.2.1", "the mbox is not a file")
+        if home is not None and not os.readlink(b"/proc/self/fd/%d" % fd).startswith(os.path.realpath(home) + b"/"):
+            raise Temporary(451, "4.2.1", "the mbox lies outside the mailbox's home")
         _lock(fd)
         if not os.path.samestat(status, os.stat(path)):  # maildir2mbox and the like rename a new one over it
             raise Temporary(451, "4.3.0", "another program has just replaced the mbox")

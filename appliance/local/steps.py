@@ -113,7 +113,7 @@ class Steps:
             if attempt.failure is not None:
                 raise attempt.failure
         elif step.action is Action.MBOX:
-            mbox.deliver(step.target, self._mail, job.from_line, job.head, content)
+            mbox.deliver(step.target, self._mail, job.from_line, job.head, content, job.home)
         else:
             go_on = self._program(job, step.target, content)
         job.done.append(step)

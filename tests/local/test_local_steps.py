@@ -293,6 +293,19 @@ def test_a_launcher_that_is_gone_defers(queue: StandIn, local: Local, state: Sta
     assert report == ("Z", b"451 4.3.0 programs can't be started now")
 
 
+@pytest.mark.parametrize("line", [b"./Mailbox", b"./folder/file", b"./../bob/file", b"BOB/file"])
+def test_a_mailbox_s_mbox_lies_in_its_home(queue: StandIn, local: Local, home: Path, line: bytes) -> None:
+    """A program may make links and files in its home; local, which may write to all, does not follow them out of it."""
+    bob = home.parent / "bob"
+    bob.mkdir()
+    (bob / "file").write_bytes(b"bob's\n")
+    (home / "Mailbox").symlink_to(bob / "file")
+    (home / "folder").symlink_to(bob)
+    report = told(queue, home, line.replace(b"BOB", os.fsencode(bob)))
+    assert report == ("Z", b"451 4.2.1 the mbox lies outside the mailbox's home")
+    assert (bob / "file").read_bytes() == b"bob's\n"
+
+
 def test_the_log_names_the_program_and_what_ended_it(queue: StandIn, local: Local, home: Path, state: State) -> None:
     """For the person at 3 a.m.: which message, which line, which limit."""
     told(queue, home, b"|cat /dev/zero")
