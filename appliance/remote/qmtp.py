@@ -14,7 +14,7 @@ from appliance.lease import Delivery, Report
 from appliance.remote import content, reports
 from appliance.remote.hops import Hop
 from appliance.remote.mx import Address
-from appliance.remote.session import BLOCK, IDLE, Owner, Session
+from appliance.remote.session import BLOCK, IDLE, Owner, Session, unreadable
 from appliance.remote.settings import Settings
 
 WINDOW = 10  # packages on their way
@@ -67,7 +67,7 @@ class Packages(Session):
             self._owner.idle(self)
 
     def check(self, now: float) -> None:
-        if now < self.deadline or self._task is not None:
+        if now < self.deadline or (self._task is not None and not self.abandoned):
             return  # a task has a clock of its own
         if self._hand:
             self.abort("no answer in time")
@@ -80,7 +80,13 @@ class Packages(Session):
 
     def abandon(self) -> None:
         self.abandoned = True
-        if not self._sent:
+        if self._task is not None:
+            self._task.cancel()  # half a package stays half: the queue gives the message to somebody anew
+        self._part()
+
+    def _part(self) -> None:
+        """The leases are gone, and the peer has answered all that it has."""
+        if self.abandoned and not self._sent:
             self.abort("the queue is gone")
 
     # -- from the socket ------------------------------------------------------------------
@@ -103,6 +109,7 @@ class Packages(Session):
             if len(self._told) == len(self._hand[0].recipients):
                 self._finish(self._hand.popleft())
         self._restart_clock()
+        self._part()
         self.advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -155,15 +162,22 @@ class Packages(Session):
         fetching = self._owner.fetch(delivery)
         try:
             self._fd = (await asyncio.shield(fetching)).fd
+        except asyncio.CancelledError:
+            fetching.add_done_callback(content.discard)  # from here on `_close_content` closes it, and nobody else
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is; the packages on their way have no part in it
+            self._hand.remove(delivery)
+            self._owner.finished(self, delivery, [unreadable(error)] * len(delivery.recipients))
+            self._task = None
+            self.advance()
+            return
+        try:
             size = os.fstat(self._fd).st_size
             if self._sendable(delivery, size):
                 self._write(opening(size))
                 await self._stream_raw(content.raw_chunks(self._fd))
                 self._write(self._closing(delivery))
                 self._sent += 1
-        except asyncio.CancelledError:
-            fetching.add_done_callback(content.discard)
-            raise
         except Exception as error:  # noqa: BLE001  # half a package must never be followed by another
             self.abort(f"the content can't be sent: {error or 'it is not taken in time'}")
             return

@@ -235,8 +235,7 @@ class Session(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  # whatever it is, the message must get an answer
             self._hand.remove(delivery)
             self._close_content()
-            later = reports.failure(internal(error) if not isinstance(error, OSError) else _unreadable(error))
-            self._owner.finished(self, delivery, [later] * len(delivery.recipients))
+            self._owner.finished(self, delivery, [unreadable(error)] * len(delivery.recipients))
         self._task = None
         self._restart_clock()
         self.advance()
@@ -291,5 +290,8 @@ class Session(asyncio.Protocol):
         return reports.failure(Temporary(451, "4.4.2", f"Connected to {self.address.ip} but no greeting: {cause}"))
 
 
-def _unreadable(error: OSError) -> Temporary:
-    return Temporary(451, "4.3.0", "The content can't be read now", error)
+def unreadable(error: Exception) -> Report:
+    """A content can't be read now."""
+    if not isinstance(error, OSError):
+        return reports.failure(internal(error))
+    return reports.failure(Temporary(451, "4.3.0", "The content can't be read now", error))
