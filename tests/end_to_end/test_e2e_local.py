@@ -2,6 +2,7 @@
 
 import imaplib
 import os
+import smtplib
 import subprocess
 from collections.abc import Callable
 
@@ -97,6 +98,19 @@ def test_a_message_of_twenty_mebibytes_arrives_whole(appliance: Callable[..., Ap
     wait_until(lambda: running.mailbox("alice"), 20, "the large mail")
     body = running.mailbox("alice")[0].split(b"\n\n", 1)[1]
     assert body == text.replace("\r\n", "\n").encode() + b"\n"
+
+
+def test_a_message_of_just_the_limit_is_taken_and_forwarded(appliance: Callable[..., Appliance]) -> None:
+    """The limit counts what the sender wrote (trap 26): neither our trace lines nor what a forward adds."""
+    running = appliance("limits: {message_size: 1MB}").start()
+    header = len("From: sender@client.example\nSubject: test\n\n")
+    text = "\r\n".join(["x" * 99] * 9999)
+    text += "\r\n" + "y" * (1_000_000 - header - len(text.replace("\r\n", "\n")) - 2)
+    running.send("alice@example.org", "team@example.org", text=text)
+    wait_until(lambda: (len(running.mailbox("alice")), len(running.mailbox("bob"))) == (2, 1), 10, "three copies")
+    assert len(running.mailbox("bob")[0].partition(b"From: sender")[2]) == 1_000_000 - len("From: sender")
+    with running.smtp() as session, pytest.raises(smtplib.SMTPDataError, match="552|large"):
+        session.sendmail("sender@client.example", ["alice@example.org"], f"From: x\r\n\r\n{text}{'z' * header}\r\n")
 
 
 @pytest.mark.parametrize("client", ["msmtp", "curl"])
