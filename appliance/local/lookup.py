@@ -141,7 +141,7 @@ class Book:
 
     def _file(self, who: Resident, name: bytes) -> tuple[bytes, int] | None:
         """A dot-qmail file and its mode: the generation's, else the home's own. Raises Temporary."""
-        return self._from_generation(who.compiled + b"/" + name) or _read(who.home + b"/" + name)
+        return self._from_generation(who.compiled + b"/" + name) or _read(who.home + b"/" + name, who.home)
 
     def _from_generation(self, path: bytes) -> tuple[bytes, int] | None:
         if path not in self._compiled:
@@ -168,8 +168,11 @@ def check_home(home: bytes) -> None:
         raise Temporary(451, "4.2.1", "the mailbox is being changed by its owner (its home is sticky)")
 
 
-def _read(path: bytes) -> tuple[bytes, int] | None:
-    """A dot-qmail file and its mode, or None if there is none. Raises Temporary."""
+def _read(path: bytes, home: bytes | None = None) -> tuple[bytes, int] | None:
+    """A dot-qmail file and its mode, or None if there is none. Raises Temporary.
+
+    home: where it must lie, links followed: else a mailbox's program could have another's mail read as instructions.
+    """
     try:
         # not blocking: somebody may have put a FIFO there
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -181,6 +184,8 @@ def _read(path: bytes) -> tuple[bytes, int] | None:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             return None
+        if home is not None and not os.readlink(b"/proc/self/fd/%d" % fd).startswith(os.path.realpath(home) + b"/"):
+            raise Temporary(451, "4.7.0", "the mailbox's .qmail file lies outside its home")
         if status.st_mode & _WORLD:
             raise Temporary(451, "4.7.0", "the mailbox's .qmail file is writable by everybody")
         if status.st_size > _LIMIT:

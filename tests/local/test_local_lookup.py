@@ -109,6 +109,19 @@ def test_a_file_that_can_not_be_followed_defers(
     assert caught.value.enhanced == enhanced, reason
 
 
+def test_a_link_leads_to_a_file_of_the_home_only(book: Book, tmp_path: Path) -> None:
+    """Another mailbox's mail is nobody's instructions, whatever a program has linked to it."""
+    home = tmp_path / "mail/example.org/alice"
+    (home / "real").write_bytes(b"&own@x")
+    (home / ".qmail").symlink_to("real")
+    assert found(book, b"alice").forwards == (b"own@x",)
+    (home / ".qmail").unlink()
+    (home.parent / "bob/mail").write_bytes(b"secret@x")
+    (home / ".qmail").symlink_to("../bob/mail")
+    with pytest.raises(Temporary, match="outside its home"):
+        found(book, b"alice")
+
+
 @pytest.mark.parametrize("kind", ["folder", "fifo", "dangling link"])
 def test_what_is_no_regular_file_is_absent(book: Book, tmp_path: Path, kind: str) -> None:
     """The search goes on, and a FIFO does not stop the program."""
