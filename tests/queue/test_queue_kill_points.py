@@ -15,6 +15,8 @@ from queue_parts import make_state
 from queue_process import PROGRAM, Caller, Running
 
 from appliance import door, intake, lease
+from appliance.enqueue import submit_late
+from appliance.envelope import Envelope
 from appliance.errors import MailError, Result
 
 # the call, and before which of one thread's calls the kill comes; the first ones are those of the start
@@ -26,6 +28,7 @@ POINTS = [
     *(("write", n) for n in (1, 3, 20, 60)),
     *(("sendmsg", n) for n in (1, 5)),
     *(("unlink", n) for n in (1, 2, 3, 4, 5)),
+    *(("rename", n) for n in (1, 2)),
 ]  # fmt: skip
 TOKEN = re.compile(rb"token-[0-9]+-")
 DONE = lease.Report(Result.DONE)
@@ -69,21 +72,35 @@ class Neighbours:
 
     def __init__(self, state):
         self.state = state
-        self.promised, self.seen, self.failed, self.sent = set(), set(), {}, 0
+        self.promised, self.seen, self.failed, self.delayed, self.sent = set(), set(), {}, {}, 0
 
     def feed(self):
         """Small and large messages, each to somebody and to nobody, one after the other, until the queue is gone; how many."""
         hello = door.hello("smtpd", door.read_token(self.state, "smtpd"))
+        letter = Envelope(b"bob@elsewhere.example", tuple(WHO))
         for count in range(MESSAGES):
             self.sent += 1
             token = b"token-%d-" % self.sent
             text = b"Subject: %b\n\n" % token + b"x" * (200_000 if self.sent % 4 == 2 else 3000)
             try:
-                intake.submit_blocking(self.state, hello, b"bob@elsewhere.example", tuple(WHO), [text])
-            except MailError:
+                if self.sent % 8 == 2:  # the envelope comes last
+                    name = submit_late(self.state, hello, [text], lambda: letter)
+                else:
+                    name = intake.submit_blocking(self.state, hello, *letter, [text])
+                self.promised.add(token)
+                self.meddle(token, name)
+            except (MailError, OSError):
                 return count
-            self.promised.add(token)
         return MESSAGES
+
+    def meddle(self, token, name):
+        """A postmaster holds some messages for a moment, drops others, and hurries what waits."""
+        verbs = {3: ("hold", "release"), 4: ("hold",), 5: ("drop",), 0: ("retry",)}.get(self.sent % 9, ())
+        if verbs == ("drop",):
+            self.promised.discard(token)
+        for verb in verbs:
+            with Caller(self.state, "admin", "admin") as admin:
+                admin.ask(do=verb, **({"id": name} if verb != "retry" else {}))
 
     def work(self, role):
         """Deliveries until the queue is gone."""
@@ -98,11 +115,13 @@ class Neighbours:
                     content = os.pread(fd, 1000, 0)
                     os.close(fd)
                 token = TOKEN.search(content)[0]
-                if role == "remote":  # nothing but bounces
+                if b"\nAction: delayed\n" in content:
+                    self.delayed.setdefault(token, set()).add(delivery.message)
+                elif role == "remote":  # nothing but bounces and these
                     self.failed.setdefault(token, set()).add(delivery.message)
                 elif b"alice" in b"".join(delivery.recipients):
                     self.seen.add(token)
-                known = WHO if delivery.attempt == 1 else {}
+                known = WHO if delivery.attempt <= 2 else {}
                 reports = [known.get(to.removeprefix(b"example.org-"), DONE) for to in delivery.recipients]
                 worker.say(lease.encode_report(delivery.id, reports), lease.encode_credit(1))
 
@@ -110,7 +129,7 @@ class Neighbours:
 @pytest.mark.skipif(not _usable(), reason="strace can't be used here")
 def test_kill_before_each_kind_of_system_call(tmp_path):
     """Killed before any of its writes, syncs, answers and removals, the queue has all that it promised to keep, and tells it once."""
-    queue = Traced(make_state(tmp_path / "state", bounces="reportafter:1"))
+    queue = Traced(make_state(tmp_path / "state", bounces="reportafter:1\ndelaynotice:1"))
     near = Neighbours(queue.state)
     reached = 0
     for point in [*POINTS, None]:
@@ -128,12 +147,19 @@ def test_kill_before_each_kind_of_system_call(tmp_path):
             reached += near.feed() < MESSAGES
         else:
             with queue.caller("admin", "admin") as admin:
-                queue.wait_for(lambda: admin.ask(do="retry") and admin.ask(do="ping")[0]["messages"] == 0)
+                for item in admin.ask(do="list"):
+                    admin.ask(do="release", id=item["message"])
+                try:
+                    queue.wait_for(lambda: admin.ask(do="retry") and admin.ask(do="ping")[0]["messages"] == 0)
+                except AssertionError as error:
+                    alive = [thread.is_alive() for thread in threads]
+                    raise AssertionError(f"left: {admin.ask(do='list')}, workers alive: {alive}") from error
         queue.kill()
         for thread in threads:
             thread.join()
     assert near.promised <= near.seen
     assert near.promised <= set(near.failed)
     assert {len(bounces) for bounces in near.failed.values()} == {1}
+    assert {len(notices) for notices in near.delayed.values()} == {1}
     assert reached > len(POINTS) // 2
     assert len(near.promised) > 50
