@@ -68,7 +68,7 @@ def by_coverage(name: str, seconds: float, seed: int, found: Path) -> tuple[int,
     said = done.stdout.decode(errors="replace")
     counts = [line.split()[-1] for line in said.splitlines() if "number_of_executed_units" in line]
     if done.returncode:
-        print(said[-6000:])
+        print(said[said.find(" === Uncaught") :][-6000:])
     return int(counts[0]) if counts else 0, done.returncode == 0
 
 
