@@ -152,6 +152,14 @@ def test_the_message_can_not_end_its_part():
     assert original + b"\n--" in dsn.write(notice(original=original))
 
 
+def test_who_guesses_the_boundary_gains_nothing():
+    """Another one is chosen at once, of at most 70 characters (RFC 2046 section 5.1.1), not one longer than all guesses."""
+    written = dsn.write(notice(original=b"=_1jzv3x0q8ma" + b"_" * 1_000_000))
+    boundary = written.split(b'boundary="', 1)[1].split(b'"', 1)[0]
+    assert len(boundary) <= 70
+    assert len(email.message_from_bytes(written).get_payload()) == 3
+
+
 def test_a_thousand_failures_stay_bounded():
     """Each recipient is named in both parts, and long answers of hosts do not fill the queue."""
     said = b"192.0.2.1 does not like recipient.\nRemote host said: 550 5.1.1 unknown\n" + b"x" * 5000
