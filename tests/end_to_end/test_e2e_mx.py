@@ -60,7 +60,6 @@ BOUNCE = {
     "plainours.example": b"5.4.6",
     "loopback.example": b"5.4.6",
     "nat.example": b"5.4.6",  # public_addresses: an address of ours that no interface has
-    f"[{HERE}]": b"5.4.6",
 }
 WAIT = {"failing.example": "4.4.3", "half.example": "4.4.3", "waits.example": "4.4.1"}
 
@@ -130,6 +129,15 @@ def test_what_dns_or_the_exchangers_do_not_say_now_waits(world: World, domain: s
     assert why in str(line["text"])
     assert not [mail for mail in world.appliance.mailbox("bob") if domain.encode() in mail]
     assert not world.got(SECOND, f"x@{domain}")
+
+
+def test_an_address_of_ours_is_this_host(world: World) -> None:
+    """localiphost: mail for [its address] is for the hostname, and goes to nobody else."""
+    with world.appliance.smtp() as session:
+        session.ehlo_or_helo_if_needed()
+        session.mail("bob@client.example")
+        assert session.rcpt(f"x@[{HERE}]") == (550, b"5.1.1 no such mailbox here")
+        assert session.rcpt(f"postmaster@[{HERE}]")[0] == 250
 
 
 def test_a_message_to_all_of_them_ends_once_for_each(world: World) -> None:
