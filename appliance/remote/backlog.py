@@ -4,6 +4,7 @@ from collections import deque
 
 from appliance.lease import Delivery, Report
 from appliance.remote.hops import Hop
+from appliance.remote.mx import Address
 from appliance.remote.session import Session
 from appliance.remote.settings import Settings
 
@@ -14,6 +15,10 @@ GIVE_UP = 30.0  # seconds without progress after which most of it goes back to t
 PAUSE = 30.0  # seconds without further connections after the hop refused one more
 REST = 1.0  # seconds after a second failed connection in a row in which all mail for the hop fails likewise
 KEPT = 10  # deliveries that wait on at a hop that makes no progress
+
+
+TRIES = 5  # addresses of a hop in one attempt; RFC 5321 section 5.1 asks for at least two
+LEFT = 60.0  # seconds for which the other addresses are asked first after one put its first message off
 
 
 class Backlog:
@@ -37,6 +42,8 @@ class Backlog:
         self.progress = 0.0
         self._full_until = 0.0
         self._failures = 0  # connections that failed, one after the other
+        self._addresses: list[Address] = []  # of the last look
+        self._left: dict[Address, float] = {}  # those that put a first message off, and until when others are asked
         self._failure: tuple[Report, float] | None = None  # the last one's, and when
 
     @property
@@ -66,6 +73,16 @@ class Backlog:
         self.progress = now
         if accepted and self.limit < MOST and now >= self._full_until:
             self.limit += 1
+
+    def choose(self, addresses: list[Address], now: float) -> list[Address]:
+        """Those to be tried, in their order; one that put mail off is left out while there is another one."""
+        self._addresses = addresses[:TRIES]
+        return [each for each in self._addresses if now >= self._left.get(each, 0.0)] or self._addresses
+
+    def leave(self, address: Address, now: float) -> bool:
+        """An address puts mail off: whether another one is left (qmail waits for the next attempt)."""
+        self._left[address] = now + LEFT
+        return any(now >= self._left.get(each, 0.0) for each in self._addresses)
 
     def full(self, now: float) -> None:
         """The hop refused a connection: those that are open, if any, must do for a while."""

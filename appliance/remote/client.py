@@ -41,6 +41,18 @@ class Step(StrEnum):
     RSET = "RSET"
 
 
+# RFC 5321 section 4.5.3.2, seconds; control/timeoutremote shortens them
+LIMITS = {
+    Step.GREETING: 300,
+    Step.HELLO: 300,
+    Step.MAIL: 300,
+    Step.RCPT: 300,
+    Step.DATA: 120,
+    Step.FINAL: 600,
+    Step.RSET: 300,
+}
+
+
 class Client:
     """One connection's dialogue.
 

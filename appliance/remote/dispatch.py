@@ -7,7 +7,6 @@ as in hand (`parked`).
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 
 from appliance import log
@@ -24,7 +23,6 @@ from appliance.remote.session import Session
 from appliance.remote.settings import Settings
 from appliance.remote.silent import Silent
 
-TRIES = 5  # addresses of a hop in one attempt; RFC 5321 section 5.1 asks for at least two
 TURN = 10  # messages of a hop's only connection before it lets another hop have it
 QUIET = 0.1  # seconds without a word of the peer after which a connection does not count for other hops
 MOST = 10  # times concurrencyremote: all connections, the quiet ones too
@@ -151,6 +149,9 @@ class Dispatch:
         if not session.abandoned:
             self._of[session].waiting.appendleft(delivery)
 
+    def elsewhere(self, session: Session) -> bool:
+        return self._of[session].leave(session.address, self._loop.time())
+
     def moving(self, session: Session) -> None:
         self._of[session].progress = session.heard = self._loop.time()
 
@@ -240,7 +241,7 @@ class Dispatch:
         session, failure = None, None
         try:
             addresses = await mx.addresses(backlog.hop, self._resolver, self._own.mine)
-            for address in addresses[:TRIES]:
+            for address in backlog.choose(addresses, self._loop.time()):
                 session, failure = await self._try(backlog, address)
                 if session is not None:
                     break
@@ -279,7 +280,7 @@ class Dispatch:
             if not isinstance(error, OSError):
                 raise
             self.silent.answered(key)
-            return None, reports.unreachable(address.name, os.strerror(error.errno) if error.errno else str(error))
+            return None, reports.unreachable(address.name, error)
         self.silent.answered(key)
         failure = await session.opened
         if failure is None and session not in self._of:
@@ -291,9 +292,8 @@ class Dispatch:
         if backlog.sessions or backlog.opening:
             return  # those that are open serve what waits
         backlog.fail(failure, self._loop.time())
-        waiting, count = backlog.waiting, len(backlog.waiting)
-        for _ in range(count):
-            self._answer(waiting.popleft(), failure)
+        for _ in range(len(backlog.waiting)):
+            self._answer(backlog.waiting.popleft(), failure)
         self._want(backlog)
 
     def _answer(self, delivery: Delivery, report: Report) -> None:

@@ -4,6 +4,8 @@ Pure: replies in, reports out.  The classes are qmail's: below 400 accepted, 5xx
 all else temporary; so is everything that is not a reply.
 """
 
+import os
+
 from appliance.errors import MailError, Permanent, Result, Temporary
 from appliance.lease import Delivery, Report
 from appliance.remote.transaction import Transaction
@@ -29,8 +31,10 @@ def failure(error: MailError) -> Report:
     return Report(error.result, f"{error.text}. (#{error.enhanced})\n".encode("ascii", "replace"))
 
 
-def unreachable(name: str, cause: str) -> Report:
+def unreachable(name: str, cause: str | OSError) -> Report:
     """No connection to an address."""
+    if isinstance(cause, OSError):
+        cause = os.strerror(cause.errno) if cause.errno else str(cause)
     return failure(Temporary(451, "4.4.1", f"No connection to {name}: {cause}"))
 
 

@@ -13,21 +13,11 @@ from appliance import address
 from appliance.errors import Result, Temporary, internal
 from appliance.lease import Delivery, Report
 from appliance.remote import content, reports
-from appliance.remote.client import Client, Phase, Step
+from appliance.remote.client import LIMITS, Client, Phase
 from appliance.remote.content import Content
 from appliance.remote.mx import Address
 from appliance.remote.transaction import Transaction
 
-# RFC 5321 section 4.5.3.2, seconds; control/timeoutremote shortens them
-LIMITS = {
-    Step.GREETING: 300,
-    Step.HELLO: 300,
-    Step.MAIL: 300,
-    Step.RCPT: 300,
-    Step.DATA: 120,
-    Step.FINAL: 600,
-    Step.RSET: 300,
-}
 BLOCK = 180  # seconds for a block of content to be taken
 IDLE = 1.0  # seconds a connection is kept for mail that may come
 BUFFER = 128 * 1024  # bytes of content that wait for the peer
@@ -47,6 +37,9 @@ class Owner(Protocol):
 
     def again(self, session: "Session", delivery: Delivery) -> None:
         """The connection ended before the delivery began: it is for another one."""
+
+    def elsewhere(self, session: "Session") -> bool:
+        """The peer puts its first message off: whether another address of the hop is to be asked instead."""
 
     def moving(self, session: "Session") -> None:
         """The peer takes a large content, block by block."""
@@ -217,6 +210,11 @@ class Session(asyncio.Protocol):
             self._owner.again(self, delivery)
             return
         results = reports.reports(transaction, self._ip)
+        fresh = not self.count and not transaction.dot_sent
+        if fresh and all(each.result is Result.TEMPORARY for each in results) and self._owner.elsewhere(self):
+            self._client.phase = Phase.ENDING
+            self._owner.again(self, delivery)
+            return
         self.count += transaction.final is not None and transaction.final.code < 400
         self._owner.finished(self, delivery, results)
 

@@ -155,6 +155,32 @@ def test_trap_27_the_next_address_is_tried(tmp_path):
     on_uvloop(run())
 
 
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_trap_27_a_host_that_puts_the_first_message_off_is_passed_over(tmp_path, step):
+    """Its neighbour is asked at once, for a minute first; if all put it off, that is the answer, once for each."""
+
+    async def run():
+        async with Peer(**{step: b"451 4.7.1 not now"}).serving() as busy, Peer().serving() as good:
+            hosts = tmp_path / "hosts"
+            hosts.write_text("127.0.0.3 relay\n127.0.0.1 relay\n")
+            state = make_state(tmp_path, smtproutes=f":relay:{good.port}")
+            extra = await asyncio.start_server(busy._serve, "127.0.0.3", good.port)
+            async with extra, relaying(state) as queue:
+                queue.remote._resolver._hosts._path = str(hosts)
+                await queue.give(delivery(1))
+                assert await queue.results(1) == "K"
+                await queue.give(delivery(2))
+                assert await queue.results(2) == "K"
+                assert (len(busy.connections), len(good.messages)) == (1, 2)
+                good.answers[step] = b"452 4.3.1 full"
+                await asyncio.sleep(1.2)  # the connection in use is given up
+                await queue.give(delivery(3))
+                assert await queue.results(3) == "Z"
+                assert len(busy.connections) <= 2
+
+    on_uvloop(run())
+
+
 def test_a_hop_that_takes_two_connections_is_not_pressed_for_more(tmp_path):
     """421 to a further connection is nobody's failure: all mail goes by the two that are open."""
 
