@@ -21,6 +21,7 @@ LOOK = 5.0  # seconds between two looks without any notice (network file systems
 QUIET = 0.1  # seconds without a notice before the file is read: an editor writes in steps
 QUIET_AT_MOST = 2.0
 LINKS_AT_MOST = 40  # as the kernel
+CLOCK_TICK = 20_000_000  # nanoseconds; a file's times are those of the kernel's last tick
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema"
 REFUSED = 2
@@ -85,12 +86,16 @@ class Watcher:
         """Apply the file if it is another one than last time, or if somebody asks."""
         asked = signal.SIGHUP in self._signals
         self._signals.discard(signal.SIGHUP)  # before: one that comes meanwhile asks for another look
-        included = self._included
+        included, began = self._included, time.time_ns()
         now = fingerprint(self._config), included and fingerprint(included)
         if (now != self._seen or asked) and (status := self._apply()) in DONE:
             self._refused = status == REFUSED
-            if self._included != included:  # which nobody looked at before it was read
-                now = now[0], self._included and fingerprint(self._included)
+            if self._included and self._included != included:  # which nobody looked at before it was read
+                now = now[0], fingerprint(self._included)
+                if _changed_since(self._included, began - CLOCK_TICK):
+                    self._seen = "another file than the one that was read"
+                    self._look()
+                    return
             self._seen = now
 
     def _apply(self) -> int:
@@ -145,6 +150,13 @@ def fingerprint(config: Path) -> object:
     except OSError:
         return None
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _changed_since(path: Path, nanoseconds: int) -> bool:
+    try:
+        return path.stat().st_ctime_ns >= nanoseconds
+    except OSError:  # it is gone, and was read
+        return True
 
 
 def readable(config: Path) -> frozenset[Path]:
