@@ -6,13 +6,13 @@ import socket
 from appliance import endpoint, log
 
 
-def listen(address: bytes) -> socket.socket:
-    """Listen on `host:port`, IPv6 in brackets; processes of one program share it. Raises OSError, ValueError."""
+def listen(address: bytes, *, shared: bool = True) -> socket.socket:
+    """Listen on `host:port`, IPv6 in brackets; shared: by processes of one program. Raises OSError, ValueError."""
     ip, port = endpoint.parse(address)
     listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         if ip.version == 6:  # [::] is every address, IPv4's too, whatever the system's default
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((str(ip), port))

@@ -4,11 +4,11 @@ import asyncio
 import gc
 import os
 import signal
-import socket
 
 import uvloop
 
-from appliance import endpoint, log, sandbox
+from appliance import log, sandbox
+from appliance.listener import listen
 from appliance.pop3d.commands import LINE
 from appliance.pop3d.server import Server
 from appliance.state import State
@@ -32,8 +32,8 @@ async def _serve(state: State) -> int:
     where = b""
     try:
         server = Server(state)
-        where = server.settings.listen or b""
-        listener = listen(where)
+        where = server.configuration.settings.listen or b""
+        listener = listen(where, shared=False)
         lacking = sandbox.lock(_rules(state, server, listener.getsockname()[1]))
     except (OSError, LookupError, ValueError) as error:
         log.trouble("pop3d can't start", f"{where.decode('ascii', 'replace')}: {error}")
@@ -44,7 +44,7 @@ async def _serve(state: State) -> int:
     serving = await asyncio.start_server(server.serve, sock=listener, backlog=BACKLOG, limit=LINE)
     gc.collect()
     gc.freeze()
-    log.started(server.settings.generation.name, port=listener.getsockname()[1])
+    log.started(server.configuration.settings.generation.name, port=listener.getsockname()[1])
     await terminated.wait()
     log.stopping("SIGTERM")
     serving.close()
@@ -58,21 +58,5 @@ def _rules(state: State, server: Server, port: int) -> sandbox.Rules:
     """Mailboxes may change; secrets may be read, here and where the configuration says they are."""
     for folder in (state.mail, state.secrets):
         folder.mkdir(mode=0o700, exist_ok=True)
-    outside = tuple(folder for folder in server.settings.folders if folder.is_dir())
+    outside = tuple(folder for folder in server.configuration.settings.folders if folder.is_dir())
     return sandbox.Rules(read=(state.generations, state.secrets, *outside), write=(state.mail,), bind=(port,))
-
-
-def listen(address: bytes) -> socket.socket:
-    """A listening socket for `host:port`, IPv6 in brackets. Raises OSError, ValueError."""
-    ip, port = endpoint.parse(address)
-    listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if ip.version == 6:  # [::] is every address, IPv4's too, whatever the system's default
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((str(ip), port))
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from appliance import log
 from appliance.accounts import Account
-from appliance.control import Control
+from appliance.in_force import InForce
 from appliance.pop3d.logins import Logins, network
 from appliance.pop3d.mailbox import Mailbox
 from appliance.pop3d.session import Session
@@ -33,13 +33,11 @@ class Server:
 
     def __init__(self, state: State) -> None:
         self._root = state.root
-        self._control = Control(state)
-        self.settings = Settings(self._control.current())
+        self.configuration = InForce(state, Settings)
         self.threads = ThreadPoolExecutor(THREADS, "disk")
         self.logins = Logins()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._per_client: Counter[bytes] = Counter()
-        self._unusable = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """For the event loop: one connection."""
@@ -50,7 +48,7 @@ class Server:
             writer.transport.abort()
             return
         where = network(peer[0])
-        settings = self._current()
+        settings = self.configuration.current()
         refusal = self._refusal(settings, where)
         if settings is None or refusal:
             _say(writer, refusal)
@@ -78,20 +76,6 @@ class Server:
         full = settings.max_sessions and len(self._sessions) >= settings.max_sessions
         crowded = settings.max_sessions_per_client and self._per_client[where] >= settings.max_sessions_per_client
         return _BUSY if full or crowded else b""
-
-    def _current(self) -> Settings | None:
-        """The settings in force; None if the active generation's files can't be used."""
-        try:
-            generation = self._control.current()
-            if generation is not self.settings.generation:
-                self.settings = Settings(generation)
-        except (OSError, LookupError, ValueError) as error:
-            if str(error) != self._unusable:  # once, not for every client
-                log.trouble("the configuration can't be used, clients are told to come back", error)
-                self._unusable = str(error)
-            return None
-        self._unusable = ""
-        return self.settings
 
     def challenge(self, me: bytes) -> bytes:
         """What APOP digests: never the same twice (RFC 1939 section 7), in qmail's form."""

@@ -36,7 +36,7 @@ async def _serve(state: State) -> int:
         hello = door.hello("qmtpd", door.read_token(state, "qmtpd"))
         shared = Intake(state, "qmtpd")
         server = Server(state, Door(state, shared, hello))
-        for name, where in server.settings.listen.items():  # told if it fails
+        for name, where in server.configuration.settings.listen.items():  # told if it fails
             sockets[name] = listen(where)
     except (OSError, LookupError, ValueError) as error:
         log.trouble("qmtpd can't start", f"{where.decode('ascii', 'replace')}: {error}")
@@ -53,7 +53,7 @@ async def _serve(state: State) -> int:
     ]
     gc.collect()
     gc.freeze()
-    log.started(server.settings.generation.name, **ports)
+    log.started(server.configuration.settings.generation.name, **ports)
     await terminated.wait()
     log.stopping("SIGTERM")
     for each in serving:

@@ -5,7 +5,7 @@ import traceback
 from collections import Counter
 
 from appliance import log
-from appliance.control import Control
+from appliance.in_force import InForce
 from appliance.qmtpd.handover import Door
 from appliance.qmtpd.package import Client
 from appliance.qmtpd.session import Session
@@ -21,9 +21,7 @@ class Server:
 
     def __init__(self, state: State, door: Door) -> None:
         self._door = door
-        self._control = Control(state)
-        self.settings = Settings(self._control.current())
-        self._unusable = ""
+        self.configuration = InForce(state, Settings)
         self._sessions: dict[asyncio.Task[object], Session] = {}
         self._per_client: Counter[str] = Counter()
 
@@ -61,7 +59,7 @@ class Server:
 
     def _client(self, protocol: bytes, address: str) -> Client | None:
         """What a new client may, or None, and the log says why."""
-        settings = self.current()
+        settings = self.configuration.current()
         if settings is None:
             return None
         known = settings.client(address)
@@ -76,20 +74,6 @@ class Server:
             log.refused(known.address, b"", None, None, "connection closed", why)
             return None
         return Client(self._door, settings, known.address, protocol, known.may_relay)
-
-    def current(self) -> Settings | None:
-        """The settings in force; None if the active generation's files can't be used."""
-        try:
-            generation = self._control.current()
-            if generation is not self.settings.generation:
-                self.settings = Settings(generation)
-        except (OSError, LookupError, ValueError) as error:
-            if str(error) != self._unusable:  # once, not for every client
-                log.trouble("the configuration can't be used, clients are told to come back", error)
-                self._unusable = str(error)
-            return None
-        self._unusable = ""
-        return self.settings
 
     async def stop(self) -> None:
         """End what waits for a package; those that have begun one may finish it within STOP."""

@@ -33,7 +33,7 @@ class Connection(SMTP):
 
     def __init__(self, server: "Server") -> None:  # not the base's: it introspects its methods each time, 0.2 ms
         self.server = server
-        self.settings: Settings = server.settings
+        self.settings: Settings = server.configuration.settings
         self.client: Client
         self.quitting = False
         self._address = ""

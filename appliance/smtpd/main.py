@@ -34,8 +34,8 @@ async def _serve(state: State) -> int:
     try:
         hello = door.hello("smtpd", door.read_token(state, "smtpd"))
         server = Server(state, Intake(state, "smtpd"), hello)
-        where = (server.settings.listen or b"").decode("ascii", "replace")
-        listener = listen(server.settings.listen) if server.settings.listen else None
+        where = (server.configuration.settings.listen or b"").decode("ascii", "replace")
+        listener = listen(server.configuration.settings.listen) if server.configuration.settings.listen else None
     except (OSError, LookupError, ValueError) as error:
         log.trouble("smtpd can't start", f"{where}: {error}" if where else error)
         log.flush()
@@ -51,7 +51,7 @@ async def _serve(state: State) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20000, 20, 20)
-    log.started(server.settings.generation.name, port=port)
+    log.started(server.configuration.settings.generation.name, port=port)
     await _first(terminated.wait(), server.watch())
     log.stopping("SIGTERM" if terminated.is_set() else "the listeners changed")
     if listener:

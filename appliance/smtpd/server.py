@@ -3,9 +3,8 @@
 import asyncio
 from collections import Counter
 
-from appliance import log
-from appliance.control import Control
 from appliance.errors import Temporary
+from appliance.in_force import InForce
 from appliance.intake import Intake
 from appliance.smtpd.arrival import Door
 from appliance.smtpd.connection import Connection
@@ -28,9 +27,7 @@ class Server:
         self.door = Door(state, intake, hello)
         self.sessions: set[Connection] = set()
         self.stopping = False
-        self._control = Control(state)
-        self.settings = Settings(self._control.current())
-        self._unusable = ""
+        self.configuration = InForce(state, Settings)
         self._per_client: Counter[str] = Counter()
 
     def session(self) -> Session:
@@ -39,9 +36,9 @@ class Server:
 
     def admit(self, session: Connection, address: str) -> Settings:
         """Count a new session; the settings it has until its end. Raises Temporary with a 421."""
-        settings = self._current()
+        settings = self.configuration.current()
         if settings is None:
-            raise Temporary(421, "4.3.0", "configuration problem, try again later", self._unusable)
+            raise Temporary(421, "4.3.0", "configuration problem, try again later", self.configuration.trouble)
         if self.stopping:
             raise Temporary(421, "4.3.2", "shutting down, try again later")
         # the limit is the host's: each of its processes has a share
@@ -60,28 +57,14 @@ class Server:
         if not self._per_client[address]:
             del self._per_client[address]
 
-    def _current(self) -> Settings | None:
-        """The settings in force; None if the active generation's files can't be used."""
-        try:
-            generation = self._control.current()
-            if generation is not self.settings.generation:
-                self.settings = Settings(generation)
-        except (OSError, LookupError, ValueError) as error:
-            if str(error) != self._unusable:  # once, not for every client
-                log.trouble("the configuration can't be used, clients are told to come back", error)
-                self._unusable = str(error)
-            return None
-        self._unusable = ""
-        return self.settings
-
     async def watch(self) -> None:
         """Until the listeners in force are no longer ours: timeouts, and the way to the queue kept open."""
-        listen = self.settings.listen
+        listen = self.configuration.settings.listen
         while True:
             await asyncio.sleep(TICK)
             self._look_at_the_clock()
             self.door.shared.connect()
-            settings = self._current()
+            settings = self.configuration.current()
             if settings is not None and settings.listen != listen:
                 return
 
