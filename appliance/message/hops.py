@@ -25,7 +25,6 @@ class Hops:
             text = text[: blank + 1]
             self._in_header = False
         text = text.lower()
-        tail = self._tail.lower()
         for trace in _TRACES:
-            self.count += text.count(trace) - tail.count(trace)
+            self.count += text.count(trace) - self._tail.count(trace)
         self._tail = text[1 - _LONGEST :]

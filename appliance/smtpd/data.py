@@ -11,11 +11,9 @@ after DATA is at the start of a line, too.
 """
 
 from appliance.errors import MailError, Permanent
+from appliance.message.hops import Hops
 
 _END = b"\r\n.\r\n"
-# qmail counts these as hops, by prefix and in either case
-_TRACES = (b"\nreceived", b"\ndelivered")
-_LONGEST_TRACE = max(map(len, _TRACES))
 
 
 class Reader:
@@ -27,10 +25,8 @@ class Reader:
 
     __slots__ = (
         "_bare",
-        "_header_tail",
         "_held",
         "_hops",
-        "_in_header",
         "_limit",
         "_max_hops",
         "_normalise",
@@ -46,9 +42,7 @@ class Reader:
         self._held = b"\r\n"
         self._pieces: list[bytes] = []
         self._bare = False
-        self._hops = 0
-        self._in_header = True
-        self._header_tail = b""
+        self._hops = Hops()
 
     def feed(self, data: bytes) -> bytes | None:
         """Read a piece.  At the end of the content: what follows it; None if the end is yet to come."""
@@ -76,7 +70,7 @@ class Reader:
         """Why the message can't be taken, if so; known for good at its end."""
         if self._bare:
             return Permanent(550, "5.6.0", "lines must end in CRLF, no other CR or LF is allowed")
-        if self._hops >= self._max_hops:
+        if self._hops.count >= self._max_hops:
             return Permanent(554, "5.4.6", "too many hops, this message is looping")
         if self._limit and self.size > self._limit:
             return Permanent(552, "5.3.4", "message too large")
@@ -91,28 +85,15 @@ class Reader:
         if lines.replace(b"\n", b"\r\n") != unstuffed:
             self._bare = not self._normalise
             lines = unstuffed.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if self._in_header:
-            self._count_hops(lines)
         if self.size < 0:
             lines = lines[1:]
             self.size = 0
+        self._hops.feed(lines)
         self.size += len(lines)
         if self.problem() is not None:
             self._pieces = []  # lost anyway: read on to the end without keeping it
         else:
             self._pieces.append(lines)
-
-    def _count_hops(self, lines: bytes) -> None:
-        tail = self._header_tail
-        text = tail + lines
-        blank = text.find(b"\n\n")
-        if blank >= 0:
-            text = text[: blank + 1]
-            self._in_header = False
-        text = text.lower()
-        for trace in _TRACES:
-            self._hops += text.count(trace) - tail.count(trace)
-        self._header_tail = text[1 - _LONGEST_TRACE :]
 
 
 def _held(data: bytes) -> int:
