@@ -14,6 +14,7 @@ from appliance.errors import MailError, Permanent
 from appliance.filters import variable, words
 from appliance.injection import Letter, queue
 from appliance.message.address_list import AddressError, addresses, parse
+from appliance.message.date import mail_date
 from appliance.message.header import HeaderTooLargeError, Splitter, name, value
 
 NAME = "qreceipt"
@@ -39,7 +40,7 @@ def notice(fields: list[bytes], address: bytes, sender: bytes, now: int, process
     stamp = time.strftime("%Y%m%d%H%M%S", t).encode() + b".%d.qreceipt@" % process + address.rpartition(b"@")[2]
     about = [value(field).strip() for field in fields if name(field) == b"message-id"]
     lines = [
-        b"Date: %d" % t.tm_mday + time.strftime(" %b %Y %H:%M:%S -0000", t).encode(),
+        b"Date: " + mail_date(now),
         b"Message-ID: <" + stamp + b">",
         b"From: Delivery notice <" + quote(address) + b">",
         b"To: <" + quote(sender) + b">",

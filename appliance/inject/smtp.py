@@ -17,9 +17,9 @@ from appliance import command, injection
 from appliance.control import Control, Generation
 from appliance.errors import MailError, Permanent, Temporary
 from appliance.inject.settings import Environment
-from appliance.inject.stamps import date
 from appliance.message import received
 from appliance.message.address_list import AddressError, addresses, lex, parse
+from appliance.message.date import mail_date
 from appliance.message.hops import Hops
 from appliance.policy import Policy
 from appliance.rcpthosts import RcptHosts
@@ -236,7 +236,7 @@ class Session:
             return b"Received: from localhost (HELO %b) (sendmail-bs@127.0.0.1)\n  by %b with SMTP; %b\n" % (
                 self._helo,
                 self._me,
-                date(now),
+                mail_date(now),
             )
         who, ip = self._environ.get(b"TCPREMOTEINFO", b""), self._environ.get(b"TCPREMOTEIP", b"unknown")
         return received.header(self._helo, who + b"@" + ip if who else ip, self._me, b"SMTP", now)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from appliance.inject.settings import Settings
 from appliance.message.address_list import COMMENT, QUOTED, Address, Part, write
+from appliance.message.date import mail_date
 from appliance.message.rewriting import raw, rewrite, words
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NOBODY = b"recipient list not shown: ;"
 
 
@@ -16,24 +16,6 @@ class Moment(NamedTuple):
 
     seconds: int
     process: int
-
-
-def date(seconds: int) -> bytes:
-    """RFC 5322 section 3.3, as qmail has it: GMT, no weekday, the day not padded."""
-    t = time.gmtime(seconds)
-    return b"%d %b %d %02d:%02d:%02d -0000" % (t.tm_mday, _month(t), t.tm_year, *t[3:6])
-
-
-def local_date(seconds: int) -> bytes:
-    """The same in the zone of $TZ."""
-    t = time.localtime(seconds)
-    sign, minutes = (b"-", -t.tm_gmtoff // 60) if t.tm_gmtoff < 0 else (b"+", t.tm_gmtoff // 60)
-    stamp = b"%d %b %d %02d:%02d:%02d " % (t.tm_mday, _month(t), t.tm_year, *t[3:6])
-    return stamp + b"%b%02d%02d" % (sign, minutes // 60, minutes % 60)
-
-
-def _month(t: time.struct_time) -> bytes:
-    return _MONTHS[t.tm_mon - 1].encode()
 
 
 def message_id(moment: Moment, host: bytes) -> bytes:
@@ -62,7 +44,7 @@ def missing(names: set[bytes], resent: bool, settings: Settings, moment: Moment)
     prefix = b"Resent-" if resent else b""
     new = []
     for name, value in (
-        (b"Date", date(moment.seconds)),
+        (b"Date", mail_date(moment.seconds)),
         (b"Message-ID", message_id(moment, settings.id_host)),
         (b"From", author(settings)),
     ):

@@ -8,7 +8,7 @@ from itertools import chain
 
 from appliance import command, pipe
 from appliance.inject import qmail_inject
-from appliance.inject.stamps import local_date
+from appliance.message.date import local_date
 
 
 def mailsubj() -> int:
@@ -45,5 +45,5 @@ def _predated(name: str, arguments: list[bytes]) -> int:
 
 
 def _dated() -> Iterator[bytes]:
-    yield b"Date: " + local_date(int(time.time())) + b"\n"
+    yield b"Date: " + local_date(time.time()) + b"\n"
     yield from command.read()

@@ -4,10 +4,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 
+from appliance.message.date import DAYS, MONTHS
+
 _FROM = re.compile(rb"^(>*)From ", re.MULTILINE)
 _MAYBE = re.compile(rb">*(F(?:r(?:om?)?)?)?\Z")  # the beginning of a line that may yet become one
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BLANKS = bytes.maketrans(b" \t\n", b"---")
 
 
@@ -17,7 +17,7 @@ def from_line(sender: bytes, when: float) -> bytes:
     UFLINE of a dot-qmail program. Source: the mbox page of qmail; asctime pads the day with a blank instead.
     """
     t = time.gmtime(when)
-    date = f"{_DAYS[t.tm_wday]} {_MONTHS[t.tm_mon - 1]} {t.tm_mday:02} {time.strftime('%H:%M:%S', t)} {t.tm_year}"
+    date = f"{DAYS[t.tm_wday]} {MONTHS[t.tm_mon - 1]} {t.tm_mday:02} {time.strftime('%H:%M:%S', t)} {t.tm_year}"
     return b"From " + (sender.translate(_BLANKS) or b"MAILER-DAEMON") + b" " + date.encode() + b"\n"
 
 

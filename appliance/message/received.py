@@ -6,12 +6,13 @@
 `unknown` is the client's name by reverse DNS, which nobody looks up.
 """
 
-import time
 from functools import lru_cache
+
+from appliance.message.date import mail_date
 
 _SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.@%+/=:-[]"
 _TO_SAFE = bytes(byte if byte in _SAFE else 0x3F for byte in range(256))
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_date = lru_cache(maxsize=4)(mail_date)  # there may be thousands of messages in a second
 
 
 def header(helo: bytes, address: bytes, me: bytes, protocol: bytes, now: int) -> bytes:
@@ -23,10 +24,3 @@ def header(helo: bytes, address: bytes, me: bytes, protocol: bytes, now: int) ->
         protocol,
         _date(now),
     )
-
-
-@lru_cache(maxsize=4)
-def _date(now: int) -> bytes:
-    t = time.gmtime(now)
-    text = f"{t.tm_mday} {_MONTHS[t.tm_mon - 1]} {t.tm_year} {t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} -0000"
-    return text.encode()

@@ -5,20 +5,12 @@ is the one of $PAPERPATH_STATE, else /var/lib/paperpath.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from appliance import safeio
-from appliance.state import State
-
-USAGE, CANNOT = 100, 111  # exit statuses of all qmail commands: a mistake, and try again later
-
-
-def state() -> State:
-    """The state folder."""
-    return State(Path(os.environ.get("PAPERPATH_STATE") or "/var/lib/paperpath").resolve())
+from appliance.command import state
 
 
 def home() -> Path:
@@ -41,9 +33,3 @@ def replace(path: Path, temporary: Path, write: Callable[[BinaryIO], None]) -> N
         os.fsync(fd)
     temporary.replace(path)
     safeio.sync_directory(path.parent)
-
-
-def die(status: int, program: str, text: str) -> NoReturn:
-    """Say why on stderr, and end."""
-    print(f"{program}: fatal: {text}", file=sys.stderr)
-    raise SystemExit(status)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance import safeio
+from appliance.command import TEMPORARY, die
 from appliance.message import mbox
-from appliance.qmail import CANNOT, die
 
 NAME = "maildir2mbox"
 _ABANDONED = 129600  # seconds after which a file in tmp/ is nobody's
@@ -78,7 +78,7 @@ def main() -> int:
     for name in names:
         if name not in os.environ:
             die(
-                CANNOT,
+                TEMPORARY,
                 NAME,
                 f"{name} not set; {', '.join(names)} say what to move, where to, and where to write it first",
             )
@@ -86,5 +86,5 @@ def main() -> int:
     try:
         move(*(Path(os.environ[name]) for name in names))
     except OSError as error:
-        die(CANNOT, NAME, f"{error.filename or 'cannot move'}: {error.strerror}")
+        die(TEMPORARY, NAME, f"{error.filename or 'cannot move'}: {error.strerror}")
     return 0

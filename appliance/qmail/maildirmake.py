@@ -4,7 +4,7 @@ import os
 import sys
 
 from appliance import safeio
-from appliance.qmail import CANNOT, USAGE, die
+from appliance.command import PERMANENT, TEMPORARY, die
 
 NAME = "maildirmake"
 
@@ -12,7 +12,7 @@ NAME = "maildirmake"
 def main() -> int:
     """Make DIR, tmp, new and cur; 0, 100 without a name, 111 if that fails (as when it exists)."""
     if len(sys.argv) != 2:
-        die(USAGE, NAME, "usage: maildirmake DIR")
+        die(PERMANENT, NAME, "usage: maildirmake DIR")
     folder = sys.argv[1]
     os.umask(0o077)
     try:
@@ -21,5 +21,5 @@ def main() -> int:
         safeio.sync_directory(folder)
         safeio.sync_directory(os.path.dirname(os.path.abspath(folder)))
     except OSError as error:
-        die(CANNOT, NAME, f"cannot make {error.filename or folder}: {error.strerror}")
+        die(TEMPORARY, NAME, f"cannot make {error.filename or folder}: {error.strerror}")
     return 0

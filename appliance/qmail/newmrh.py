@@ -7,7 +7,8 @@ both files at once, and needs no help.
 import sys
 
 from appliance import rcpthosts
-from appliance.qmail import CANNOT, USAGE, compiled, die, home, replace
+from appliance.command import PERMANENT, TEMPORARY, die
+from appliance.qmail import compiled, home, replace
 
 NAME = "qmail-newmrh"
 
@@ -15,7 +16,7 @@ NAME = "qmail-newmrh"
 def main() -> int:
     """Build it; 0, 100 with an argument, 111 if it can't be: then nothing has changed."""
     if len(sys.argv) > 1:
-        die(USAGE, NAME, "it takes no arguments; $QMAILHOME names the folder that holds control/")
+        die(PERMANENT, NAME, "it takes no arguments; $QMAILHOME names the folder that holds control/")
     folder = home() / "control"
     try:
         if compiled(folder):
@@ -24,7 +25,7 @@ def main() -> int:
             database, temporary = folder / "morercpthosts.cdb", folder / "morercpthosts.tmp"
             replace(database, temporary, lambda file: rcpthosts.build_file(lines, file))
     except OSError as error:
-        die(CANNOT, NAME, f"{error.filename or folder}: {error.strerror}")
+        die(TEMPORARY, NAME, f"{error.filename or folder}: {error.strerror}")
     except ValueError as error:
-        die(CANNOT, NAME, str(error))
+        die(TEMPORARY, NAME, str(error))
     return 0

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from appliance import users
-from appliance.qmail import CANNOT, USAGE, compiled, die, home, replace
+from appliance.command import PERMANENT, TEMPORARY, die
+from appliance.qmail import compiled, home, replace
 
 NAME = "qmail-newu"
 
@@ -17,7 +18,7 @@ NAME = "qmail-newu"
 def main() -> int:
     """Build it; 0, 100 with an argument, 111 if it can't be: then nothing has changed."""
     if len(sys.argv) > 1:
-        die(USAGE, NAME, "it takes no arguments; $QMAILHOME names the folder that holds users/")
+        die(PERMANENT, NAME, "it takes no arguments; $QMAILHOME names the folder that holds users/")
     folder = home() / "users"
     try:
         if compiled(folder):
@@ -25,9 +26,9 @@ def main() -> int:
         with (folder / "assign").open("rb") as lines:
             replace(folder / "cdb", folder / "cdb.tmp", lambda file: users.build_file(lines, file))
     except OSError as error:
-        die(CANNOT, NAME, f"{error.filename or folder}: {error.strerror}")
+        die(TEMPORARY, NAME, f"{error.filename or folder}: {error.strerror}")
     except ValueError as error:
-        die(CANNOT, NAME, str(error))
+        die(TEMPORARY, NAME, str(error))
     return 0
 
 
@@ -36,5 +37,5 @@ def _same(folder: Path) -> int:
         made = io.BytesIO()
         users.build_file(lines, made)
     if made.getvalue() != (folder / "cdb").read_bytes():
-        die(CANNOT, NAME, f"{folder} is compiled from the YAML: change `users:` there, and it is built by itself")
+        die(TEMPORARY, NAME, f"{folder} is compiled from the YAML: change `users:` there, and it is built by itself")
     return 0

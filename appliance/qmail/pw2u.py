@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.qmail import CANNOT, USAGE, die, home
+from appliance.command import PERMANENT, TEMPORARY, die
+from appliance.qmail import home
 
 NAME = "qmail-pw2u"
 ALIAS = b"alias"
@@ -151,9 +152,9 @@ def main() -> int:
         sys.stdout.buffer.writelines(assign(sys.stdin.buffer, chosen))
         sys.stdout.flush()
     except getopt.GetoptError as error:
-        die(USAGE, NAME, str(error))
+        die(PERMANENT, NAME, str(error))
     except OSError as error:
-        die(CANNOT, NAME, f"{error.filename or 'cannot read or write'}: {error.strerror}")
+        die(TEMPORARY, NAME, f"{error.filename or 'cannot read or write'}: {error.strerror}")
     except Unfit as error:
-        die(CANNOT, NAME, str(error))
+        die(TEMPORARY, NAME, str(error))
     return 0

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from appliance.qmail import CANNOT, USAGE, die, state
+from appliance.command import PERMANENT, TEMPORARY, die, state
+from appliance.message.date import day_and_time
 from appliance.queue.ask import NoAnswer, ask
 
 NAME = "qmail-qread"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def page(item: dict[str, Any]) -> Iterator[str]:
     """A message's lines in qmail's form; the id is ours, as `paperpath queue show` takes it."""
     born = datetime.fromisoformat(item["born"])
-    date = f"{born.day} {_MONTHS[born.month - 1]} {born:%Y %H:%M:%S} GMT"
+    date = f"{day_and_time(born.timetuple()).decode()} GMT"
     flag = " bouncing" if item["failures"] else ""
     yield f"{date}  #{item['message']}  {item['size']}  <{_plain(item['sender'])}> {flag}"
     for entry in item["done"]:
@@ -32,13 +32,13 @@ def _plain(text: str) -> str:
 def main() -> int:
     """Print the queue; 0, 100 with an argument, 111 if the queue can't be asked."""
     if len(sys.argv) > 1:
-        die(USAGE, NAME, "it takes no arguments")
+        die(PERMANENT, NAME, "it takes no arguments")
     try:
         for item in ask(state(), {"do": "list"}):
             print("\n".join(page(item)))
         sys.stdout.flush()
     except NoAnswer as error:
-        die(CANNOT, NAME, str(error))
+        die(TEMPORARY, NAME, str(error))
     except BrokenPipeError:  # the reader has seen enough
         sys.stderr.close()
     return 0

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance import rcpthosts
+from appliance.command import PERMANENT, TEMPORARY, die
 from appliance.control import Generation
-from appliance.qmail import CANNOT, USAGE, compiled, die, home
+from appliance.qmail import compiled, home
 
 NAME = "qmail-showctl"
 
@@ -108,7 +109,7 @@ def _plain(value: bytes) -> str:
 def main() -> int:
     """Print them; 0, 100 with an argument, 111 if they can't be read."""
     if len(sys.argv) > 1:
-        die(USAGE, NAME, "it takes no arguments; $QMAILHOME names the folder that holds control/")
+        die(PERMANENT, NAME, "it takes no arguments; $QMAILHOME names the folder that holds control/")
     folder = home()
     control = (folder / "control").resolve()
     try:
@@ -118,5 +119,5 @@ def main() -> int:
     except BrokenPipeError:  # the reader has seen enough
         sys.stderr.close()
     except OSError as error:
-        die(CANNOT, NAME, f"{error.filename}: {error.strerror}")
+        die(TEMPORARY, NAME, f"{error.filename}: {error.strerror}")
     return 0

@@ -2,7 +2,7 @@
 
 import sys
 
-from appliance.qmail import CANNOT, USAGE, die, state
+from appliance.command import PERMANENT, TEMPORARY, die, state
 from appliance.queue.ask import NoAnswer, ask
 
 NAME = "qmail-tcpok"
@@ -11,10 +11,10 @@ NAME = "qmail-tcpok"
 def main() -> int:
     """Forget them; 0, 100 with an argument, 111 if the queue can't be asked."""
     if len(sys.argv) > 1:
-        die(USAGE, NAME, "it takes no arguments")
+        die(PERMANENT, NAME, "it takes no arguments")
     try:
         for _ in ask(state(), {"do": "silent", "forget": True}):
             pass  # what a worker learned meanwhile
     except NoAnswer as error:
-        die(CANNOT, NAME, str(error))
+        die(TEMPORARY, NAME, str(error))
     return 0

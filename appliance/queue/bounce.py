@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from appliance.address import is_verp
 from appliance.control import Generation
 from appliance.message import dsn, qsbmf
+from appliance.message.date import mail_date
 from appliance.message.notice import Notice
-from appliance.queue.schedule import LIFETIME, mail_date
+from appliance.queue.schedule import LIFETIME
 
 DOUBLE = b"#@[]"  # the sender of a double bounce
 PATIENCE = 14400  # seconds after which a failure is reported, and a delay, unless control/bounces says otherwise

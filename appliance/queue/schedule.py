@@ -1,7 +1,6 @@
 """When the next attempt is made, and when the queue gives up.  Pure."""
 
 import time
-from datetime import UTC, datetime
 from math import isqrt
 
 from appliance.queue.store import NEVER
@@ -27,12 +26,3 @@ def timestamp(when: float) -> str:
     if when == NEVER:
         return "held"
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def mail_date(when: float) -> bytes:
-    """RFC 5322 section 3.3 date as qmail writes it: day not padded, GMT, no weekday."""
-    t = datetime.fromtimestamp(when, UTC)
-    return f"{t.day} {_MONTHS[t.month - 1]} {t:%Y %H:%M:%S} -0000".encode()

@@ -1,7 +1,7 @@
 """What an accepted message becomes: an id, a Received line, and deliveries sorted by their way."""
 
 from appliance import lease, message_id
-from appliance.queue.schedule import mail_date
+from appliance.message.date import mail_date
 from appliance.queue.store import LOCAL, REMOTE
 from appliance.route import Destination, Routes
 

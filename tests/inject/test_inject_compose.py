@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from appliance.inject.composing import RefusedError, Request, compose, return_path
 from appliance.inject.settings import Settings, listed
-from appliance.inject.stamps import Moment, date
+from appliance.inject.stamps import Moment
 from appliance.message.header import Splitter
 from appliance.message.rewriting import Hosts
 
@@ -225,11 +225,6 @@ def test_return_path_quotes_the_sender() -> None:
     """As `qmail-inject -n` shows it."""
     assert return_path(b"a b@c.d") == b'Return-Path: <"a b"@c.d>\n'
     assert return_path(b"") == b"Return-Path: <>\n"
-
-
-def test_a_date_has_no_weekday_and_no_padding() -> None:
-    """That is how qmail writes RFC 5322's dates."""
-    assert date(1_799_193_600) == b"6 Jan 2027 00:00:00 -0000"
 
 
 @given(st.binary(max_size=200), st.sampled_from(["", "crmsfi"]))
