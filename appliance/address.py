@@ -5,6 +5,10 @@ import re
 # RFC 5322 section 3.2.3: atext; a dot-atom needs no quotes (RFC 5321 section 4.1.2)
 _DOT_ATOM = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?:\.[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*\Z")
 _SPECIAL = re.compile(rb'(["\\\r\n])')
+# what may stand between < and >, its local part quoted or not, without becoming another address, a parameter or a line
+_DOMAIN = rb'(?:[^\0- <>()\[\]\\,;:"@\x7f]*|\[[A-Za-z0-9:.\-]*\])'
+_SENDABLE = re.compile(rb"(?:[^\r\n\0]*@)?" + _DOMAIN + rb"\Z")
+_ONE_LINE = bytes.maketrans(b"\r\n\0", b"___")
 
 
 def split(address: bytes) -> tuple[bytes, bytes]:
@@ -21,9 +25,16 @@ def quote(address: bytes) -> bytes:
     return b'"' + _SPECIAL.sub(rb"\\\1", local) + b'"@' + domain
 
 
+def sendable(address: bytes) -> bool:
+    """Whether it stays one address in a command of SMTP: no line end, and no domain that leaves its brackets."""
+    if is_verp(address):  # what each recipient will see ends in the host before it
+        address = address[: -len(b"-@[]")]
+    return _SENDABLE.match(address) is not None
+
+
 def one_line(text: bytes) -> bytes:
-    """Text that may stand in a header line: LF becomes _ as in qmail."""
-    return text.replace(b"\n", b"_")
+    """Text that may stand in a header line: LF becomes _ as in qmail, and so does CR, which is a line end to others."""
+    return text.translate(_ONE_LINE)
 
 
 def is_verp(sender: bytes) -> bool:

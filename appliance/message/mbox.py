@@ -8,7 +8,7 @@ from appliance.message.date import DAYS, MONTHS
 
 _FROM = re.compile(rb"^(>*)From ", re.MULTILINE)
 _MAYBE = re.compile(rb">*(F(?:r(?:om?)?)?)?\Z")  # the beginning of a line that may yet become one
-_BLANKS = bytes.maketrans(b" \t\n", b"---")
+_BLANKS = bytes.maketrans(b" \t\n\r", b"----")
 
 
 def from_line(sender: bytes, when: float) -> bytes:

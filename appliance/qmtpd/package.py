@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from appliance import log
+from appliance.address import sendable
 from appliance.errors import MailError, internal
 from appliance.message import received
 from appliance.qmtpd.handover import Door
@@ -44,4 +45,4 @@ class Client:
 
 def sound(address: bytes) -> bool:
     """Whether an address can stand in an envelope."""
-    return len(address) <= ADDRESS and b"\0" not in address
+    return len(address) <= ADDRESS and sendable(address)

@@ -55,5 +55,5 @@ class Request:
         await wire.comma()
         self._letter = Envelope(sender, tuple(recipients))
         if not all(map(sound, (sender, *recipients))):
-            raise Permanent(553, "5.1.3", f"an address has at most {ADDRESS} bytes and no NUL")
+            raise Permanent(553, "5.1.3", f"not an address, or one of more than {ADDRESS} bytes")
         return self._letter

@@ -86,9 +86,9 @@ class Package:
     def _refusal(self, recipient: bytes, before: int) -> Exception | None:
         client = self._client
         if not sound(recipient):
-            return Permanent(553, "5.1.3", f"an address has at most {ADDRESS} bytes and no NUL")
+            return Permanent(553, "5.1.3", f"not an address, or one of more than {ADDRESS} bytes")
         if not sound(self._sender):
-            return Permanent(553, "5.1.7", f"a sender has at most {ADDRESS} bytes and no NUL")
+            return Permanent(553, "5.1.7", f"the sender is no address, or one of more than {ADDRESS} bytes")
         try:
             return client.settings.policy.refusal(self._sender, recipient, before, may_relay=client.may_relay)
         except (OSError, ValueError) as error:  # users/ can't be read: temporary

@@ -3,7 +3,8 @@
 The one place where stored LF becomes CRLF.  A bare CR or LF never leaves: a stored CR, CRLF or LF
 is one line end each, and a dot is stuffed after every line end that is sent (RFC 5321 sections
 2.3.8 and 4.5.2).  qmail turns CR into CRLF without stuffing, which smuggles; it fails a
-message whose last line has no end, we end it.
+message whose last line has no end, we end it.  NULs are left out: no mail may hold them (RFC 2045
+section 2.8), and to a server that drops them itself CRLF NUL dot CRLF would be an end.
 """
 
 DOT = b".\r\n"
@@ -11,6 +12,8 @@ DOT = b".\r\n"
 
 def encode(content: bytes) -> bytes:
     """A whole content, without the final dot."""
+    if b"\0" in content:
+        content = content.replace(b"\0", b"")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"\n." in content:
@@ -33,6 +36,8 @@ class Encoder:
 
     def feed(self, chunk: bytes) -> bytes:
         """What a chunk adds to the wire."""
+        if b"\0" in chunk:
+            chunk = chunk.replace(b"\0", b"")
         if self._held_cr:
             chunk = b"\r" + chunk
         self._held_cr = chunk[-1:] == b"\r"

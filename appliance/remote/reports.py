@@ -6,6 +6,7 @@ all else temporary; so is everything that is not a reply.
 
 import os
 
+from appliance import address
 from appliance.errors import MailError, Permanent, Result, Temporary
 from appliance.lease import Delivery, Report
 from appliance.remote.transaction import Transaction
@@ -45,9 +46,8 @@ def unsendable(delivery: Delivery, size: int, limit: int | None) -> Report | Non
     """
     if limit and size > limit:
         return failure(Permanent(552, "5.3.4", f"The message has {size} bytes, the next host takes {limit} at most"))
-    for address in (delivery.sender, *delivery.recipients):
-        if b"\n" in address or b"\r" in address or b"\0" in address:  # it would be a command of its own
-            return failure(Permanent(553, "5.1.3", "An address with a line end in it can't be sent"))
+    if not all(map(address.sendable, (delivery.sender, *delivery.recipients))):  # it would be a command of its own
+        return failure(Permanent(553, "5.1.3", "An address that would be read as something else can't be sent"))
     return None
 
 

@@ -47,7 +47,7 @@ def test_quote(plain: bytes, quoted: bytes, reason: str) -> None:
 @given(st.binary(max_size=40))
 def test_a_header_line_stays_one_line(text: bytes) -> None:
     """An LF in an address can't begin a header of its own."""
-    assert b"\n" not in address.one_line(text)
+    assert not set(b"\r\n\0") & set(address.one_line(text))
     assert len(address.one_line(text)) == len(text)
 
 
@@ -64,3 +64,31 @@ def test_a_header_line_stays_one_line(text: bytes) -> None:
 def test_verp(sender: bytes, expanded: bytes, reason: str) -> None:
     """A bounce then says by its address who it is about."""
     assert address.verp(sender, b"alice@example.org") == expanded, reason
+
+
+@pytest.mark.parametrize(
+    ("plain", "sendable", "reason"),
+    [
+        (b"alice@example.org", True, "the usual"),
+        (b"", True, "the sender of a bounce"),
+        (b"#@[]", True, "the sender of a double bounce"),
+        (b"postmaster", True, "no domain"),
+        (b'a> "<b\\@example.org', True, "a local part is quoted"),
+        ("ä@bücher.example".encode(), True, "UTF-8"),
+        (b"alice@[IPv6:2001:db8::1]", True, "a literal"),
+        (b"list-@lists.example-@[]", True, "VERP"),
+        (b"list-@lists.example> X-@[]", False, "what VERP makes of it is a parameter"),
+        (b"a\rb@example.org", False, "CR"),
+        (b"a\nb@example.org", False, "LF"),
+        (b"a\0b@example.org", False, "NUL"),
+        (b"a@example.org\n", False, "LF at the end"),
+        (b"x@victim.example> X=.backup.example", False, "the next host reads a parameter"),
+        (b"x@victim.example .backup.example", False, "and here perhaps, too"),
+        (b"postmaster> X", False, "without a domain, too"),
+        (b"x@victim.example,.backup.example", False, "two addresses"),
+        (b"x@[192.0.2.1]>x[]", False, "what only begins as a literal"),
+    ],
+)
+def test_what_stays_one_address_in_a_command(plain: bytes, sendable: bool, reason: str) -> None:
+    """An address whose domain leaves its brackets says to the next host what nobody here has allowed."""
+    assert address.sendable(plain) is sendable, reason

@@ -106,6 +106,6 @@ def test_paragraphs_are_told_apart_whatever_is_in_them(recipient, text):
     for written in (qsbmf.paragraph(recipient, text), qsbmf.short(qsbmf.paragraph(recipient, text))):
         assert written.endswith(b"\n\n")
         assert b"\n\n" not in written[:-2]
-        shown = recipient.replace(b"\n", b"_")
+        shown = recipient.translate(bytes.maketrans(b"\r\n\0", b"___"))
         assert written.startswith(b"<" + shown + b">:\n")
         assert b">" in shown or qsbmf.apart(written)[0] == shown

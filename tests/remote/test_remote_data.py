@@ -23,6 +23,8 @@ ROWS = [
     (b"a\r\r\n", b"a\r\n\r\n", "CR CRLF is two line ends"),
     (b"a\r", b"a\r\n", "CR at the end"),
     (b"\r\n.\r\n.", b"\r\n..\r\n..\r\n", "dots to the last byte"),
+    (b"a\n\0.\nMAIL", b"a\r\n..\r\nMAIL\r\n", "smuggling: a server that drops NULs reads a dot"),
+    (b"a\r\0\n\0.\0\nb", b"a\r\n..\r\nb\r\n", "smuggling: NULs anywhere"),
 ]
 
 
@@ -58,5 +60,5 @@ def test_a_peer_gets_the_content_back(content):
     assert b"\n" not in wire.replace(b"\r\n", b"")
     assert (b"\r\n" + wire).index(b"\r\n.\r\n") == len(wire) - 3
     lines = [line[1:] if line[:1] == b"." else line for line in wire[:-3].split(b"\r\n")]
-    stored = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    stored = content.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     assert b"\n".join(lines) == (stored if stored.endswith(b"\n") or not stored else stored + b"\n")

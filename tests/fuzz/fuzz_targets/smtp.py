@@ -95,7 +95,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.loop = self
+        self.configuration = self.loop = self
         self.shared = Queue()
         self.door = self
 

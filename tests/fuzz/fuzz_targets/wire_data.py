@@ -5,7 +5,7 @@ import host
 from appliance.remote.data import DOT, Encoder, encode
 from appliance.smtpd.data import Reader
 
-WORDS = (b"\n.", b"\r\n.\r\n", b"\r", b"\n", b".", b"..", b"\r.\r", b"\r\r\n", b"\n.\n")
+WORDS = (b"\n.", b"\r\n.\r\n", b"\r", b"\n", b".", b"..", b"\r.\r", b"\r\r\n", b"\n.\n", b"\n\0.", b"\0")
 
 
 def target(data: bytes) -> None:
@@ -15,5 +15,6 @@ def target(data: bytes) -> None:
     reader = Reader(0, 1 << 30)
     assert reader.feed(sent + DOT + b"QUIT") == b"QUIT", "smuggled"
     assert reader.problem() is None, "no bare CR or LF leaves"
-    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert b"\0" not in sent
+    lines = data.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     assert reader.take() == lines + b"\n" * (lines[-1:] not in (b"", b"\n"))
