@@ -17,6 +17,7 @@ CHUNK = 64 * 1024
 ENVELOPE = 4 * 1024 * 1024  # bytes: some hundred thousand recipients
 FRAME = INLINE + ENVELOPE  # an envelope with thousands of recipients goes inline too
 TIMEOUT = 300.0  # seconds for an answer; a commit takes milliseconds
+NO_ROOM = b"no room for new mail now"  # the text of a Z
 LATE = netstring.encode(b"L")  # opens a large message whose envelope comes last
 
 
@@ -38,6 +39,8 @@ def accepted(answer: bytes) -> str:
         return text
     if letter == b"D":
         raise Permanent(554, "5.3.0", text or "refused by the queue")
+    if text == NO_ROOM.decode():
+        raise Temporary(452, "4.3.1", "no room for new mail now, try again later", text)
     raise Temporary(451, "4.3.0", "cannot queue the message now, try again later", text)
 
 

@@ -6,9 +6,12 @@ own: a frame with `L` and the envelope, the content in frames of at most CHUNK b
 frame; or `L` alone, the content, an empty frame, and the envelope at last, for those who learn it
 after the content (QMTP, QMQP, qmail-queue).  The answer is a frame: `K` and the message's id once it
 is durable, `Z` or `D` and a text.  A connection dropped early leaves nothing behind.
+
+A frame `S` asks for room: at once, and whenever that changes, a frame `S<bytes>` says how much new mail may come.
 """
 
 import asyncio
+import math
 import socket
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -33,6 +36,7 @@ from appliance.state import State
 __all__ = ["CHUNK", "FRAME", "INLINE", "LATE", "TIMEOUT", "Intake", "accepted", "accepted_later", "opening", "request"]
 __all__ += ["submit_blocking", "submit_large"]
 
+ASK = b"S"
 _FOUND_WITHIN = 5.0  # seconds
 _SOCKET = 1024 * 1024  # bytes the socket may hold, if the kernel allows it: some large messages leave in one call
 
@@ -44,11 +48,14 @@ class Intake(asyncio.Protocol):
 
     Requests made in one turn of the event loop leave in one write; if the queue restarts,
     those without an answer fail as temporary and the next one connects again.
+
+    room: for how many bytes of new mail the queue has room, with `ask`; infinite as long as it has not said
     """
 
-    def __init__(self, state: State, role: str) -> None:
+    def __init__(self, state: State, role: str, *, ask: bool = False) -> None:
+        self.room = math.inf  # bytes
         self._path = str(state.door("intake"))
-        self._hello = door.hello(role, door.read_token(state, role))
+        self._hello = door.hello(role, door.read_token(state, role)) + (netstring.encode(ASK) if ask else b"")
         self._transport: asyncio.Transport | None = None
         self._decoder = netstring.Decoder(FRAME)
         self._waiting: deque[Tell] = deque()
@@ -109,10 +116,17 @@ class Intake(asyncio.Protocol):
             self._fail(error)
             return
         for answer in answers:
+            if answer[:1] == ASK:
+                self._learn(answer)
+                continue
             if not self._waiting:
                 self._fail("an answer to no request")
                 return
             self._waiting.popleft()(answer)
+
+    def _learn(self, answer: bytes) -> None:
+        digits = answer[1:]
+        self.room = int(digits) if digits.isdigit() else math.inf
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc or "the queue closed the connection")
@@ -121,6 +135,7 @@ class Intake(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._transport = None
+        self.room = math.inf
         self._decoder = netstring.Decoder(FRAME)
         self._outgoing = []
         waiting, self._waiting = self._waiting, deque()

@@ -17,6 +17,7 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from appliance import door, envelope, netstring
@@ -26,7 +27,9 @@ from appliance.state import State
 RECIPIENTS = 100  # of one message in one delivery: RFC 5321 section 4.5.3.1.8 promises that many
 FRAME = 8 * 1024 * 1024
 TEXT = 10_000  # bytes of a report's text that are kept, as in qmail-send
+SILENT = 2000  # addresses that one program tells of; remote remembers fewer
 FETCH_TIMEOUT = 60.0
+_DIGITS = 19
 _APART = 16 * 1024  # bytes of content that are worth a piece of their own
 
 
@@ -102,9 +105,16 @@ def encode_report(delivery: int, reports: list[Report]) -> bytes:
 
 
 def decode_report(payload: bytes) -> tuple[int, list[Report]]:
-    """A delivery's id and results; an unknown letter is temporary. Raises ValueError."""
-    number, *records = payload[1:].split(b"\0")
-    return int(number), [Report(_LETTERS.get(r[:1], Result.TEMPORARY), r[1:]) for r in records[:-1]]
+    """A delivery's id and results; an unknown letter is temporary, of a text its beginning is kept. Raises ValueError."""
+    delivery, *records = payload[1:].split(b"\0", RECIPIENTS + 2)  # whoever says more has lost count
+    return number(delivery), [Report(_LETTERS.get(r[:1], Result.TEMPORARY), r[1 : TEXT + 1]) for r in records[:-1]]
+
+
+def number(digits: bytes) -> int:
+    """A decimal number as we write it: no sign, no blank, no leading zero, at most what an id can be. Raises ValueError."""
+    if not digits.isdigit() or len(digits) > _DIGITS or (digits[:1] == b"0" and len(digits) > 1):
+        raise ValueError("a decimal number expected")
+    return int(digits)
 
 
 class Silence(NamedTuple):
@@ -123,8 +133,14 @@ def encode_silences(silences: Iterable[Silence]) -> bytes:
 
 def decode_silences(payload: bytes) -> list[Silence]:
     """The addresses in such a frame. Raises ValueError."""
-    fields = (record.split(b" ") for record in payload[1:].split(b"\0")[:-1])
-    return [Silence(ip.decode("ascii"), int(port), int(count), int(when)) for ip, port, count, when in fields]
+    records = payload[1:].split(b"\0", SILENT + 1)
+    if len(records) > SILENT + 1:
+        raise ValueError(f"more than {SILENT} addresses that do not answer")
+    fields = (record.split(b" ") for record in records[:-1])
+    return [
+        Silence(str(ip_address(ip.decode("ascii"))), number(port), number(count), number(when))
+        for ip, port, count, when in fields
+    ]
 
 
 FORGET = netstring.encode(b"S")

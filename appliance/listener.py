@@ -23,9 +23,11 @@ def listen(address: bytes, *, shared: bool = True) -> socket.socket:
     return listener
 
 
-def allow_many_sessions() -> None:
-    """As many descriptors as we may have: the soft limit is often 1,024, and a session needs one."""
+def allow_many_sessions(wanted: int = 0) -> None:
+    """As many descriptors as we may have: the soft limit is often 1,024, and a session needs one; a warning if too few."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning(f"the limit of open files is {hard}; {wanted} may be needed")
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ before the content, so nothing in the content has to be parsed or escaped.
 """
 
 MAX_DIGITS = 9
+_CRUMB = 1024  # bytes; smaller pieces of a payload are put together as they come, for each costs more than it brings
 
 
 class FramingError(ValueError):
@@ -19,16 +20,18 @@ def encode(payload: bytes) -> bytes:
 class Decoder:
     """Frames out of a byte stream that arrives in arbitrary pieces.
 
-    limit: largest payload in bytes that is accepted; a larger one is a FramingError.
+    limit: largest payload in bytes that is accepted; a larger one is a FramingError.  It may change between frames.
     A large payload is put together once, when all of it is there.
     """
 
-    __slots__ = ("_limit", "_missing", "_pieces", "_start")
+    __slots__ = ("_crumbs", "_missing", "_pieces", "_start", "_whole", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._start = b""  # of a frame, up to its colon at most
-        self._pieces: list[bytes | memoryview] = []  # of a payload whose length is known
+        self._whole = 0  # bytes of a payload whose length is known, and its comma
+        self._pieces: list[bytes | bytearray | memoryview] = []  # of it, so far
+        self._crumbs = bytearray()  # the last of them, if it is one that grows
         self._missing = 0  # bytes of it still to come, and its comma
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -40,7 +43,7 @@ class Decoder:
         position = 0
         if self._missing:
             if len(data) < self._missing:
-                self._pieces.append(data)
+                self._keep(data)
                 self._missing -= len(data)
                 return frames
             position = self._missing
@@ -61,17 +64,31 @@ class Decoder:
             if not digits.isdigit() or (digits[:1] == b"0" and len(digits) > 1):
                 raise FramingError("malformed length")
             length = int(digits)
-            if length > self._limit:
-                raise FramingError(f"frame of {length} bytes, at most {self._limit} allowed")
+            if length > self.limit:
+                raise FramingError(f"frame of {length} bytes, at most {self.limit} allowed")
             stop = colon + 1 + length
             if stop >= end:
-                self._pieces, self._missing = [memoryview(data)[colon + 1 :]], stop + 1 - end
+                self._pieces, self._missing, self._whole = [memoryview(data)[colon + 1 :]], stop + 1 - end, length + 1
                 break
             if data[stop] != 0x2C:
                 raise FramingError("comma expected")
             frames.append(data[colon + 1 : stop])
             position = stop + 1
         return frames
+
+    def _keep(self, data: bytes) -> None:
+        if len(data) >= _CRUMB:
+            self._pieces.append(data)
+            return
+        if self._pieces[-1] is not self._crumbs or len(self._crumbs) >= 64 * _CRUMB:
+            self._crumbs = bytearray()
+            self._pieces.append(self._crumbs)
+        self._crumbs += data
+
+    @property
+    def kept(self) -> int:
+        """Bytes of a payload that is not complete."""
+        return self._whole - self._missing if self._missing else 0
 
     @property
     def pending(self) -> bool:

@@ -11,18 +11,20 @@ from appliance.queue.door import Visitor
 from appliance.queue.intake import Intake
 from appliance.queue.look import PAGE, listed, shown
 from appliance.queue.postmaster import Postmaster
+from appliance.queue.present import Present
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Store
 from appliance.queue.worker import WorkerDoor
 
+WAITING = 16  # requests that wait for their turn; no more are read then
 REST = 2.0  # seconds of pause in a list for each second that a page of it took
 
 
 class Admin(Visitor):
     """Somebody who asks how the queue is."""
 
-    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service, store: Store) -> None:
+    def __init__(self, guard: Guard, present: Present, service: Service, store: Store) -> None:
         super().__init__(guard, present)
         self._service, self._store = service, store
         self._requests: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -35,11 +37,22 @@ class Admin(Visitor):
     def frames(self, frames: list[bytes]) -> None:
         for frame in frames:
             self._requests.put_nowait(frame)
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._requests.qsize() > WAITING and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        super().resume()
+        self._wait()
 
     def pause_writing(self) -> None:
+        super().pause_writing()
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        super().resume_writing()
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,10 +62,13 @@ class Admin(Visitor):
 
     async def _serve(self) -> None:
         while (frame := await self._requests.get()) is not None:
+            if not self._requests.qsize():
+                self.resume()
+            await self._writable.wait()
             try:
                 request = json.loads(frame)
                 verb = _VERBS[request["do"]]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 self._answer({"error": f"do: one of {', '.join(_VERBS)} expected"})
             else:
                 try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from appliance import log, safeio
 from appliance.message import qsbmf
@@ -30,6 +31,16 @@ class Bodies:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pool = ThreadPoolExecutor(4, "body")  # its threads start with the first large message
+        self._bytes = 0
+        self._counting = Lock()
+
+    def used(self) -> int:
+        """Bytes of all files together."""
+        return self._bytes
+
+    def _count(self, size: int) -> None:
+        with self._counting:  # the pool's threads write and remove
+            self._bytes += size
 
     def path(self, message: int) -> Path:
         return self.folder / str(message)
@@ -41,6 +52,7 @@ class Bodies:
         """
         if file.fd < 0:
             file.fd = os.open(self.path(file.message), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._count(len(data))
         safeio.write_all(file.fd, data)
         if ended:
             os.fsync(file.fd)
@@ -81,7 +93,9 @@ class Bodies:
 
     def _unlink(self, message: int) -> None:
         with suppress(OSError):
-            self.path(message).unlink(missing_ok=True)
+            size = self.path(message).stat().st_size
+            self.path(message).unlink()
+            self._count(-size)
 
     def remove_orphans(self, contains: Callable[[int], bool]) -> int:
         """Remove files that no message owns: a crash came before their commit. Raises OSError."""
@@ -90,6 +104,8 @@ class Bodies:
             if not entry.name.isdigit() or not contains(int(entry.name)):
                 os.unlink(entry.path)
                 count += 1
+            else:
+                self._count(entry.stat().st_size)
         return count
 
     def close(self) -> None:

@@ -75,6 +75,11 @@ class Writer:
         """Nothing waits and nothing is being written."""
         return not (self._busy or self._pending)
 
+    @property
+    def pending(self) -> int:
+        """Items that wait for a commit to begin."""
+        return len(self._pending)
+
     def submit(self, item: Item) -> None:
         """Make it durable with the next commit."""
         self._pending.append(item)

@@ -154,6 +154,9 @@ class DurableStore:
     def count(self) -> int:
         return self._whole().count()
 
+    def used(self) -> int:
+        return self._database.used()
+
     def last(self) -> int:
         return max(self._pending.last, self._whole().last())
 

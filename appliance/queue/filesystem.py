@@ -1,6 +1,5 @@
-"""What kind of file system the queue lies on (a network one forgets locks and syncs), and what is free there."""
+"""What kind of file system the queue lies on (a network one forgets locks and syncs)."""
 
-import os
 from pathlib import Path
 
 # a sync there may be a promise, and a lock may be lost with the network
@@ -20,7 +19,6 @@ NETWORK = (
     "virtiofs",
 )
 TABLE = Path("/proc/self/mountinfo")
-RESERVE = 32 * 1024 * 1024  # bytes that new mail leaves free; of a small disk an eighth
 
 
 def kind(path: Path, table: str) -> str:
@@ -38,9 +36,3 @@ def kind(path: Path, table: str) -> str:
 def is_network(name: str) -> bool:
     """Whether a queue may not lie there."""
     return name.startswith(NETWORK)
-
-
-def is_short(path: Path) -> bool:
-    """Whether what is free is needed for the mail that is queued: to remove it, too, the database writes first."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize < min(RESERVE, found.f_blocks * found.f_frsize // 8)

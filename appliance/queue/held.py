@@ -68,12 +68,13 @@ class Held:
 
 
 class Worker:
-    """A program that delivers, behind a lease connection."""
+    """A program that delivers, behind a lease connection; process: its id."""
 
-    __slots__ = ("_outgoing", "_send", "_weight", "credit", "full", "leased")
+    __slots__ = ("_outgoing", "_send", "_weight", "credit", "full", "leased", "process")
 
-    def __init__(self, send: Callable[[list[bytes]], None]) -> None:
+    def __init__(self, send: Callable[[list[bytes]], None], process: int = 0) -> None:
         self._send = send
+        self.process = process
         self._outgoing: list[bytes] = []
         self._weight = 0  # bytes of them
         self.credit = 0

@@ -1,22 +1,31 @@
-"""The intake door: small messages as pipelined frames, a large one on a connection of its own."""
+"""The intake door: small messages as pipelined frames, a large one on a connection of its own.
+
+Whoever has entered here can submit mail, and hear whether there is room for it; nothing else is understood.
+"""
 
 import asyncio
-import socket
-import struct
+from collections import Counter
 from functools import partial
+from typing import ClassVar
 
 from appliance import envelope, intake, log
 from appliance.door import Guard
 from appliance.queue.body import Arriving
 from appliance.queue.door import Outbox, Visitor
-from appliance.queue.items import LATER
+from appliance.queue.items import FULL, LATER
+from appliance.queue.peer import uid
+from appliance.queue.present import Present
 from appliance.queue.service import Service
 from appliance.queue.store import Change
 
-CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read
-LARGE = 256  # large messages arriving at the same time
-NETWORK = ("smtpd", "qmtpd")  # whose mail control/databytes is for; what was accepted once may be forwarded
-TRACE = 4096  # bytes that these may put on top of what the limit counts
+CROWD = 32 * 1024 * 1024  # bytes waiting for a commit, above which nothing more is read,
+MANY = 10_000  # and so many messages
+RECIPIENTS = 200_000  # of one message: they are sorted in one go, a second at most
+LARGE = {"smtpd": 512, "qmtpd": 64, "inject": 64, "local": 64}  # large messages arriving at the same time
+PATIENCE = 3600.0  # seconds for the next piece of one
+# bytes on top of control/databytes: trace lines, and what forwarding by a program adds; for what was accepted once,
+# and is forwarded by `local`, there is no limit
+TRACE = {"smtpd": 4096, "qmtpd": 4096, "inject": 65536}
 NOBODY = envelope.Envelope(b"", ())
 WINDOW = 8  # chunks of one that wait for the disk
 
@@ -25,14 +34,15 @@ class Intake(Visitor):
     """A program that brings mail."""
 
     limit = intake.FRAME
-    large = 0  # connections of this process that bring a large message now
+    large: ClassVar[Counter[str]] = Counter()  # connections that bring a large message now, by role
 
-    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service) -> None:
+    def __init__(self, guard: Guard, present: Present, service: Service) -> None:
         super().__init__(guard, present)
         self._service = service
         self._chunks: asyncio.Queue[bytes | None] | None = None
         self._late = False  # the envelope is still to come, after the content
         self._ended = False  # the content has come
+        self._asked = False  # it is told what room there is
 
     @property
     def streaming(self) -> bool:
@@ -41,7 +51,7 @@ class Intake(Visitor):
 
     def entered(self) -> None:
         self._outbox = Outbox(asyncio.get_running_loop().call_soon, self.write)
-        self._by = self.role if self.role != "inject" else _person(self.transport)
+        self._by = self.role if self.role != "inject" else f"uid {uid(self.transport)}"
 
     def frames(self, frames: list[bytes]) -> None:
         self._service.refresh()  # who brings mail may follow a newer configuration already
@@ -50,11 +60,15 @@ class Intake(Visitor):
                 self._chunk(frame)
             elif frame[:1] == b"L":
                 self._begin(frame)
+            elif frame == intake.ASK and not self._asked:
+                self._asked = True
+                self._service.room.tell(self._outbox.add)
             else:
                 self._take(frame)
-        if self._service.unwritten > CROWD and self._chunks is None:
+        writer = self._service.writer
+        if (self._service.unwritten > CROWD or writer.pending > MANY) and self._chunks is None:
             self.transport.pause_reading()
-            self._service.writer.submit(Resuming(self))
+            writer.submit(Resuming(self))
         elif self._service.flow.behind and self._chunks is None:
             self.transport.pause_reading()
             self._service.flow.wait(self.resume)
@@ -64,11 +78,13 @@ class Intake(Visitor):
             letter, start = envelope.decode(frame)
         except envelope.EnvelopeError as error:
             self._service.refuse(self._outbox.add, b"D" + str(error).encode())
+            self.mistake(str(error))
             return
         if len(frame) - start > intake.INLINE:
             raise ValueError("a large message in one frame")
-        if self._service.short:
-            self._service.refuse(self._outbox.add, LATER)
+        refusal = self._refusal(letter)
+        if refusal:
+            self._service.refuse(self._outbox.add, refusal)
             return
         try:
             self._service.accept(self._by, letter, memoryview(frame)[start:], self._outbox.add)
@@ -76,19 +92,27 @@ class Intake(Visitor):
             log.trouble("queue: a request can't be taken, its sender is asked to try again", repr(error))
             self._service.refuse(self._outbox.add, LATER)
 
+    def _refusal(self, letter: envelope.Envelope | None) -> bytes:
+        """Why a message can't be taken, whatever its content."""
+        if self._service.room.short and (self.role != "local" or self._service.room.none):
+            return FULL
+        if letter is not None and len(letter.recipients) > RECIPIENTS:
+            return b"Dmore than %d recipients" % RECIPIENTS
+        return b""
+
     # -- a large message ----------------------------------------------------------------
 
     def _begin(self, frame: bytes) -> None:
         self._late = frame == b"L"
         letter = None if self._late else _whole(frame[1:])
         self._chunks = asyncio.Queue()
-        if Intake.large >= LARGE:
-            self._end(b"Ztoo many large messages at the same time")
+        refusal = self._refusal(letter)
+        if not refusal and Intake.large[self.role] >= LARGE[self.role]:
+            refusal = b"Ztoo many large messages at the same time"
+        if refusal:
+            self._end(refusal)
             return
-        if self._service.short:
-            self._end(LATER)
-            return
-        Intake.large += 1
+        Intake.large[self.role] += 1
         self._task = asyncio.get_running_loop().create_task(self._receive(letter, self._chunks))
 
     def _chunk(self, frame: bytes) -> None:
@@ -112,9 +136,12 @@ class Intake(Visitor):
         try:
             size = await self._write(file, service.received(number, self._by, now), chunks, ended=letter is not None)
             if size is not None and letter is None:
-                last = await chunks.get()
+                last = await _next(chunks)
                 if last is not None:  # else the connection is gone, and so is the message
                     letter = _whole(last)
+                    if refusal := self._refusal(letter):
+                        self._end(refusal)
+                        return
                     number, ways = service.place(letter, now)  # a new id, for those of its deliveries follow it
                     head = service.received(number, self._by, now)
                     await asyncio.get_running_loop().run_in_executor(bodies.pool, bodies.rename, file, head, number)
@@ -123,12 +150,14 @@ class Intake(Visitor):
                 service.accept_body(self._by, letter, number, ways, size, self._outbox.add)
         except envelope.EnvelopeError as error:
             self._end(b"D" + str(error).encode())
+        except TimeoutError:
+            self.refuse(f"a large message stood still for {PATIENCE:.0f} s")
         except Exception as error:  # noqa: BLE001  # what nobody foresaw is temporary (guarantee 9)
             kept = False
             log.trouble("queue: a large message can't be written, its sender is asked to try again", error)
             self._end(LATER)
         finally:
-            Intake.large -= 1
+            Intake.large[self.role] -= 1
             file.close()
             if not kept:
                 bodies.remove(file.message)
@@ -141,21 +170,23 @@ class Intake(Visitor):
         ended  nothing is written after the last chunk: the file is synced with it
         """
         loop, bodies, databytes = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
-        limit = databytes + len(trace) + TRACE if databytes and self.role in NETWORK else 0
+        limit = databytes + len(trace) + TRACE[self.role] if databytes and self.role in TRACE else 0
         some: list[bytes | None] = [trace]
         size, last = 0, False
         while not last:
             while len(some) <= WINDOW and not last:
-                chunk = await chunks.get()
+                chunk = await _next(chunks)
                 some.append(chunk)
                 last = not chunk
-            self.resume()
+            if chunks.qsize() <= WINDOW:
+                self.resume()
             if some[-1] is None:  # the connection is gone, and so is the message
                 return None
             data = b"".join(chunk for chunk in some if chunk)
             size += len(data)
-            if limit and size > limit:
-                self._end(b"Dmessage too large")
+            refusal = b"Dmessage too large" if limit and size > limit else self._refusal(None)
+            if refusal:
+                self._end(refusal)
                 return None
             await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=last and ended))
             some = []
@@ -168,8 +199,18 @@ class Intake(Visitor):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._asked:
+            self._service.room.forget(self._outbox.add)
         if self._chunks is not None:
             self._chunks.put_nowait(None)
+
+
+async def _next(chunks: "asyncio.Queue[bytes | None]") -> bytes | None:
+    """The next chunk, None if the connection is gone. Raises TimeoutError."""
+    if chunks.qsize():
+        return chunks.get_nowait()
+    async with asyncio.timeout(PATIENCE):
+        return await chunks.get()
 
 
 def _whole(data: bytes) -> envelope.Envelope:
@@ -178,13 +219,6 @@ def _whole(data: bytes) -> envelope.Envelope:
     if end != len(data):
         raise envelope.EnvelopeError("something after the envelope of a large message")
     return letter
-
-
-def _person(transport: asyncio.Transport) -> str:
-    """Whose program it is at the other end, as the kernel says (unix(7), SO_PEERCRED)."""
-    credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    _, uid, _ = struct.unpack("iII", credentials)
-    return f"uid {uid}"
 
 
 class Resuming:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from appliance import log, message_id
+from appliance.enqueue import NO_ROOM
 from appliance.envelope import Envelope
 from appliance.message import qsbmf
 from appliance.queue.held import Held, Message
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.queue.service import Service
 
 LATER = b"Zthe queue can't write now"
+FULL = b"Z" + NO_ROOM
 
 
 class Answering:

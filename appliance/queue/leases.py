@@ -166,6 +166,11 @@ class Channel:
         worker.leased.clear()
         return unlucky
 
+    def holds(self, process: int, message: int) -> bool:
+        """Whether a worker of that process has a delivery of the message in hand."""
+        own = (worker for worker in self.workers if worker.process == process)
+        return any(held.message.id == message for worker in own for held in worker.leased.values())
+
     @property
     def leased(self) -> int:
         """Deliveries in workers' hands."""

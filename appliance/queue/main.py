@@ -14,6 +14,7 @@ import uvloop
 from appliance import log, safeio, sandbox
 from appliance.control import Control
 from appliance.door import Guard
+from appliance.listener import allow_many_sessions
 from appliance.queue import filesystem
 from appliance.queue.admin import Admin
 from appliance.queue.body import Bodies
@@ -21,6 +22,7 @@ from appliance.queue.commit import Writer
 from appliance.queue.door import Visitor
 from appliance.queue.durable import DurableStore
 from appliance.queue.intake import Intake
+from appliance.queue.present import DESCRIPTORS, Present
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Refused, Store
@@ -28,12 +30,14 @@ from appliance.queue.worker import WorkerDoor
 from appliance.state import State
 
 PATIENCE = 4.0  # seconds for workers to report what they have in hand when the queue stops
+BACKLOG = 512
 CANNOT = 111  # the exit status that asks to be started again later, as qmail's
 
 
 def main(state: State) -> int:
     """Run until SIGTERM; 0, or 111 if the queue can't be opened."""
     log.setup("queue")
+    allow_many_sessions(DESCRIPTORS)
     try:
         store = open_store(state)
         bodies = Bodies(state.bodies)
@@ -83,7 +87,7 @@ def bind(path: Path) -> socket.socket:
         listener.bind(str(path))
     finally:
         os.umask(mask)
-    listener.listen(512)
+    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
 
@@ -95,7 +99,7 @@ class Program:
         self, store: Store, bodies: Bodies, control: Control, doors: dict[str, tuple[Guard, socket.socket]]
     ) -> None:
         self._store, self._bodies, self._control, self._doors = store, bodies, control, doors
-        self._present: set[Visitor] = set()
+        self._present = Present()
         self._servers: list[asyncio.Server] = []
 
     async def run(self) -> None:
@@ -152,7 +156,7 @@ class Program:
             "admin": lambda guard: Admin(guard, present, service, self._store),
         }
         for name, (guard, listener) in self._doors.items():
-            server = await loop.create_unix_server(partial(make[name], guard), sock=listener)
+            server = await loop.create_unix_server(partial(make[name], guard), sock=listener, backlog=BACKLOG)
             self._servers.append(server)
 
     async def _close(self, service: Service, writer: Writer) -> None:
@@ -168,7 +172,7 @@ class Program:
             writer.idle and not any(channel.leased for channel in service.channels)
         ):
             await asyncio.sleep(0.02)
-        for visitor in list(self._present):
+        for visitor in self._present.everybody():
             visitor.transport.close()
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()

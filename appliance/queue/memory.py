@@ -122,6 +122,9 @@ class MemoryStore:
     def count(self) -> int:
         return len(self._messages)
 
+    def used(self) -> int:
+        return sum(row.size for row in self._messages.values())
+
     def last(self) -> int:
         return max([self._last, *self._deliveries])
 

@@ -21,13 +21,15 @@ class Outcome:
 
 
 def judge(recipients: tuple[bytes, ...], reports: Sequence[Report], last: bool) -> Outcome:
-    """Match results with recipients; missing ones are temporary (guarantee 9).
+    """Match results with recipients; missing ones are temporary, and if there are too many, all are (guarantee 9).
 
     last: a temporary failure counts as permanent, the message is too old (guarantee 7).
     """
     outcome = Outcome()
+    if len(reports) > len(recipients):  # whose result is whose?
+        reports = ()
     missing = len(recipients) - len(reports)
-    for recipient, report in zip(recipients, [*reports, *[NO_REPORT] * missing], strict=False):
+    for recipient, report in zip(recipients, [*reports, *[NO_REPORT] * missing], strict=True):
         if report.result is Result.DONE:
             outcome.done.append(recipient)
         elif report.result is Result.PERMANENT:

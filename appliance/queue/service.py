@@ -13,7 +13,7 @@ from appliance.control import Control, Generation
 from appliance.envelope import Envelope
 from appliance.errors import Result
 from appliance.lease import Report
-from appliance.queue import filesystem, schedule
+from appliance.queue import schedule
 from appliance.queue.body import Bodies
 from appliance.queue.bounce import Bounces
 from appliance.queue.commit import Item
@@ -25,13 +25,13 @@ from appliance.queue.leases import Channel
 from appliance.queue.notices import Notices
 from appliance.queue.outcome import judge
 from appliance.queue.postmaster import Postmaster
+from appliance.queue.room import Room
 from appliance.queue.send_log import SendLog
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
 from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
 from appliance.route import Routes
 
 WAKE = 5.0  # seconds between looks at the configuration while no mail comes
-LOOK = 0.25  # seconds between looks at the free disk
 Answer = Callable[[bytes], None]
 Ways = list[tuple[Way, tuple[bytes, ...]]]
 
@@ -39,6 +39,8 @@ Ways = list[tuple[Way, tuple[bytes, ...]]]
 class Writer(Protocol):
     """What the service needs of commit.Writer."""
 
+    @property
+    def pending(self) -> int: ...
     def submit(self, item: Item) -> None: ...
     def read(self, ask: Callable[[], Any], tell: Callable[[Any, Exception | None], None]) -> None: ...
 
@@ -68,8 +70,7 @@ class Service:
         self._ids = Ids(store.last())
         self._stamp = Stamp()
         self.leasing = True
-        self.short = False  # of disk: no new mail
-        self._looked = 0.0
+        self.room = Room(bodies.folder.parent, bodies.used, store.used)
         self.send_log: SendLog | None = None
         self.generation: Generation
         self.bounces: Bounces
@@ -91,6 +92,7 @@ class Service:
         self.routes = Routes.of(generation)
         self._sorter = Sorter(self.routes)
         self.bounces = Bounces(generation)
+        self.room.configure(generation)
         self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
         self.databytes = generation.integer("databytes", 0)
         limits = [generation.integer(f"concurrency{name}", most) for name, most in zip(CHANNELS, (10, 20), strict=True)]
@@ -232,23 +234,10 @@ class Service:
     def settled(self) -> None:
         """After each commit: new work, room in memory."""
         self.flow.look()
-        self._look_at_disk()
+        self.room.look(self.clock(), self.writer.read)
         self.dispatch()
         for feed in self.feeds:
             feed.wake()
-
-    def _look_at_disk(self) -> None:
-        now = self.clock()
-        if abs(now - self._looked) < LOOK:
-            return
-        self._looked = now
-        try:
-            short = filesystem.is_short(self.bodies.folder)
-        except OSError:  # the next commit says more
-            return
-        if short != self.short:
-            self.short = short
-            log.warning(f"queue: the disk {'is nearly full, new mail is answered 451' if short else 'has room again'}")
 
     def wake(self) -> None:
         """Now and then: while nothing comes, a changed configuration is noticed here, and a hold's end."""

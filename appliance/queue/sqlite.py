@@ -273,6 +273,11 @@ class SqliteStore:
     def count(self) -> int:
         return int(self._value("SELECT messages FROM total"))  # counting takes seconds when there are many
 
+    def used(self) -> int:
+        with self._disk_errors():
+            pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
+            return int(pages * self._connection.pragma("page_size"))
+
     def last(self) -> int:
         return int(self._value("SELECT max(id, (SELECT coalesce(max(id), 0) FROM delivery)) FROM last_id"))
 

@@ -168,6 +168,9 @@ class Store(Protocol):
     def count(self) -> int:
         """Messages in the queue."""
 
+    def used(self) -> int:
+        """Bytes that all it keeps takes, about."""
+
     def last(self) -> int:
         """The highest id ever given out."""
 

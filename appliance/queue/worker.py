@@ -1,4 +1,8 @@
-"""The lease door: workers take deliveries and report them; a connection of its own fetches a body."""
+"""The lease door: workers take deliveries and report them; a connection of its own fetches a body.
+
+A worker gets what is its role's, reports what it holds, and reads what it holds: the fetching connection must come
+from the process whose lease it is.
+"""
 
 import asyncio
 import os
@@ -9,6 +13,8 @@ from appliance.door import Guard
 from appliance.queue.door import Visitor
 from appliance.queue.held import Worker
 from appliance.queue.leases import Channel
+from appliance.queue.peer import process
+from appliance.queue.present import Present
 from appliance.queue.service import Service
 from appliance.queue.store import CHANNELS
 
@@ -23,7 +29,7 @@ class WorkerDoor(Visitor):
 
     limit = lease.FRAME
 
-    def __init__(self, guard: Guard, present: "set[Visitor]", service: Service) -> None:
+    def __init__(self, guard: Guard, present: Present, service: Service) -> None:
         super().__init__(guard, present)
         self._service = service
         self._channel: Channel
@@ -32,6 +38,7 @@ class WorkerDoor(Visitor):
 
     def entered(self) -> None:
         self._channel = self._service.channels[CHANNELS.index(self.role)]
+        self._process = process(self.transport)
         self.transport.set_write_buffer_limits(FULL, ROOM)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET)
 
@@ -41,11 +48,11 @@ class WorkerDoor(Visitor):
             if kind == b"R":
                 self._report(frame)
             elif kind == b"W":
-                self._credit(int(frame[1:]))
+                self._credit(lease.number(frame[1:]))
             elif kind == b"S":
                 self.silences = lease.decode_silences(frame)
             elif kind == b"B" and self.worker is None:
-                self._send_body(int(frame[1:]))
+                self._send_body(lease.number(frame[1:]))
                 return
             else:
                 raise ValueError("W, R, S or B expected")
@@ -54,9 +61,9 @@ class WorkerDoor(Visitor):
 
     def _credit(self, count: int) -> None:
         if self.worker is None:
-            self.worker = Worker(self._send)
+            self.worker = Worker(self._send, self._process)
             self._channel.workers.append(self.worker)
-        self.worker.credit = min(MOST, self.worker.credit + max(0, count))
+        self.worker.credit = min(MOST, self.worker.credit + count)
 
     def _send(self, frames: list[bytes]) -> None:
         if not self.transport.is_closing():  # what a worker that is gone does not get returns with its leases
@@ -76,15 +83,16 @@ class WorkerDoor(Visitor):
         delivery = self.worker.leased.pop(number, None) if self.worker else None
         if delivery is None:
             log.warning(f"queue: {self.role} reported delivery {number}, which it does not hold; ignored")
+            self.mistake("a report of what it does not hold")
             return
         delivery.worker = None
         self._service.reported(self._channel, delivery, reports)
 
     def _send_body(self, message: int) -> None:
-        """The file's descriptor by SCM_RIGHTS, then the end; nothing if it is not in a worker's hands."""
+        """The file's descriptor by SCM_RIGHTS, then the end; nothing if that process does not hold the message."""
         connection = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
         try:
-            if message in self._service.messages:
+            if self._channel.holds(self._process, message):
                 fd = self._service.bodies.open(message)
                 try:
                     socket.send_fds(connection, [b"K"], [fd])  # one byte into an empty buffer never blocks

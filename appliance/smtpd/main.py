@@ -33,7 +33,7 @@ async def _serve(state: State) -> int:
     where = ""
     try:
         hello = door.hello("smtpd", door.read_token(state, "smtpd"))
-        server = Server(state, Intake(state, "smtpd"), hello)
+        server = Server(state, Intake(state, "smtpd", ask=True), hello)
         where = (server.configuration.settings.listen or b"").decode("ascii", "replace")
         listener = listen(server.configuration.settings.listen) if server.configuration.settings.listen else None
     except (OSError, LookupError, ValueError) as error:

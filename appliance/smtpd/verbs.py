@@ -7,7 +7,7 @@ raises is the reply, too.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from appliance.errors import MailError, Permanent
+from appliance.errors import MailError, Permanent, Temporary
 from appliance.smtpd import commands
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _mail(session: "Session", argument: bytes) -> bytes:
     limit = session.settings.size_limit
     if limit and size > limit:  # RFC 1870 section 6.1
         raise session.refuse(Permanent(552, "5.3.4", "message too large"), sender=sender)
+    if size >= session.server.door.shared.room:  # RFC 1870 section 6.1: 452 for now
+        raise session.refuse(Temporary(452, "4.3.1", "no room for new mail now, try again later"), sender=sender)
     session.sender = sender
     return _SENDER_OK
 

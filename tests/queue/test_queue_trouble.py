@@ -83,13 +83,15 @@ def test_nearly_full_disk(desk, monkeypatch, lines):
     """While little is free new mail is to come back later, and what is queued goes out; with room again mail is taken."""
     worker = desk.worker(LOCAL)
     desk.accept([b"alice@example.org"])
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_blocks=1 << 20, f_bavail=1000, f_frsize=4096))
+    monkeypatch.setattr(
+        os, "statvfs", lambda _: SimpleNamespace(f_blocks=1 << 20, f_bavail=1000, f_frsize=4096, f_files=0)
+    )
     desk.advance(1)
     worker.report(DONE[0])
-    assert desk.service.short
+    assert desk.service.room.short
     assert desk.service.count == 0
     monkeypatch.undo()
     desk.advance(10)
-    assert not desk.service.short
-    assert "nearly full" in lines()
-    assert "room again" in lines()
+    assert not desk.service.room.short
+    assert "new mail is answered 452" in lines()
+    assert "there is room again" in lines()

@@ -78,7 +78,7 @@ class FakeQueue:
                         self.dropped += 1
                         break
                     self._answer(connection, frame[1:], b"".join(chunks))
-                else:
+                elif frame != b"S":  # it has room, and nothing to say of that
                     self._answer(connection, frame, None)
         self._connections.discard(connection)
 
