@@ -15,8 +15,8 @@ def addresses() -> frozenset[str]:
     room = array.array("B", bytes(_MOST * _ENTRY))
     where, length = room.buffer_info()
     try:
-        # a TCP socket that is never connected: one of UDP is more than programs that only listen may have
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
+        # any kind of socket will do, and one of the internet is more than programs that only listen may have
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
             answer = fcntl.ioctl(asked.fileno(), _SIOCGIFCONF, struct.pack("iL", length, where))
     except OSError:
         return frozenset()

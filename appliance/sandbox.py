@@ -5,7 +5,8 @@ its children, every file, TCP port, foreign process and abstract socket that `Ru
 nothing can be given back.  A rule holds the inode it was made for: name the folder that holds all
 generations, never the link that is swapped.  Reading a link needs no right.
 
-It binds only the calling thread, so lock before any thread starts.
+It binds only the calling thread, so lock before any thread starts.  What Landlock has no rule for (forking, UDP,
+modes and owners of files, other processes' limits) a system call filter refuses: `calls.py`.
 """
 
 import ctypes
@@ -19,11 +20,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import calls
+from appliance.calls import Calls
+
 # the same numbers on x86_64 and aarch64
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1  # flag of create_ruleset: tell the ABI version
 _PATH_BENEATH, _NET_PORT = 1, 2
-_NO_NEW_PRIVS = 38  # prctl
+_NO_NEW_PRIVS, _DUMPABLE = 38, 4  # prctl
+_CAPABILITIES, _OVER_MODES = 0x20080522, 1 << 1  # version 3 of capset(2); CAP_DAC_OVERRIDE
 
 # rights over files, by the bit the kernel gives them
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = (1 << bit for bit in range(6))
@@ -67,6 +72,7 @@ class Rules:
     execute  files and folders: read, list and start programs below
     bind     TCP ports to listen on
     connect  TCP ports to connect to; None: all
+    calls    system calls; None: all (for tests of the rest)
     """
 
     read: tuple[Path, ...] = ()
@@ -74,21 +80,45 @@ class Rules:
     execute: tuple[Path, ...] = ()
     bind: tuple[int, ...] = ()
     connect: tuple[int, ...] | None = ()
+    calls: Calls | None = None
 
 
 def lock(rules: Rules, abi: int | None = None) -> list[str]:
     """Apply the rules for good; return what the kernel can't enforce, a sentence each.
 
-    abi: pretend that the kernel knows no more than this version (for tests).
+    abi: pretend that the kernel's Landlock knows no more than this version (for tests).
     Raises OSError if a path of the rules can't be opened or the kernel refuses a rule.
     """
-    _check(_libc.prctl(*map(ctypes.c_long, (_NO_NEW_PRIVS, 1, 0, 0, 0))), "no_new_privs")
+    keep_to_oneself()
+    _keep_no_capability()
     known = kernel_abi() if abi is None else min(abi, kernel_abi())
     lacking = missing(known)
-    if known < _LEAST:
-        return lacking
     if _threads() > 1:
         lacking.append("threads that started before the sandbox was locked are outside it")
+    if known >= _LEAST:
+        _restrict(rules, known)
+    if rules.calls is not None:
+        lacking += calls.confine(rules.calls)
+    return lacking
+
+
+def keep_to_oneself() -> None:
+    """Nothing that is started gets more rights, and no process of this user looks into this one (proc(5)). Raises OSError."""
+    for option, value in ((_NO_NEW_PRIVS, 1), (_DUMPABLE, 0)):
+        _check(_libc.prctl(*map(ctypes.c_long, (option, value, 0, 0, 0))), "prctl")
+
+
+def _keep_no_capability() -> None:
+    """Who must run as root (owner.py says when) may still use files of other users, and is root in nothing else."""
+    if os.geteuid() == 0:
+        header = struct.pack("Ii", _CAPABILITIES, 0)
+        permitted = struct.pack("6I", *(0,) * 6)
+        _check(_libc.capget(header, permitted), "capget")
+        kept = struct.unpack("6I", permitted)[1] & _OVER_MODES
+        _check(_libc.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)), "capset")
+
+
+def _restrict(rules: Rules, known: int) -> None:
     handled = (1 << 13) - 1 | _REFER
     if known >= 3:
         handled |= _TRUNCATE
@@ -107,7 +137,6 @@ def lock(rules: Rules, abi: int | None = None) -> list[str]:
         _check(_call(_RESTRICT_SELF, ruleset, 0), "landlock")
     finally:
         os.close(ruleset)
-    return lacking
 
 
 def missing(abi: int) -> list[str]:

@@ -8,10 +8,9 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from appliance import log, sandbox
+from appliance import calls, log, sandbox
 from appliance.cli import state_option
 from appliance.control import Control
-from appliance.launcher import calls
 from appliance.state import State
 from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link

@@ -12,7 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
-from appliance import log, sandbox
+from appliance import log, partition, sandbox
 from appliance.config.inotify import Folders
 from appliance.control import Control
 from appliance.state import State
@@ -34,13 +34,7 @@ def main(state: State) -> int:
     config = Path(os.readlink(state.run / "mail.yaml"))
     watcher = Watcher(config, state)
     state.secrets.mkdir(mode=0o700, exist_ok=True)
-    lacking = sandbox.lock(
-        sandbox.Rules(
-            read=(*watcher.readable, SCHEMA),
-            write=(state.generations, state.secrets),
-        )
-    )
-    for sentence in lacking:
+    for sentence in sandbox.lock(partition.config(state, (*watcher.readable, SCHEMA))):
         log.warning(sentence)
     if any(state.root.is_relative_to(folder) for folder in watcher.readable):
         log.warning("this program can read mail and tokens, for the YAML lies above the state folder: separate them")

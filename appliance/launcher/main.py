@@ -12,7 +12,7 @@ from typing import NoReturn
 from appliance import log, sandbox
 from appliance.control import Control
 from appliance.door import Guard
-from appliance.launcher import calls, descendants, minder, reach
+from appliance.launcher import descendants, minder, reach
 from appliance.launcher.limits import networked
 from appliance.state import State
 
@@ -43,7 +43,7 @@ def main(state: State) -> int:
     except OSError as error:
         log.trouble("launcher: cannot start", error)
         return CANNOT
-    for missing in [*lacking, *calls.missing()]:
+    for missing in lacking:
         log.warning(missing)
     log.started(generation.name)
     Launcher(state, guard, door, stop).run()

@@ -67,7 +67,6 @@ def _carry_out(connection: socket.socket, request: Request, stdin: int, state: S
         (*_surroundings(state, scratch), *request.environment),
         limits,
         rules,
-        network,
     )
     inside = _lock(looking)
     os.lseek(stdin, 0, os.SEEK_SET)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from appliance import sandbox
-from appliance.launcher import calls
 from appliance.launcher.limits import Limits
 from appliance.sandbox import Rules
 
@@ -26,7 +25,6 @@ class Command:
     environment: Sequence[bytes]
     limits: Limits
     rules: Rules
-    network: bool
 
 
 class CannotStart(OSError):
@@ -58,7 +56,6 @@ def _become(command: Command, stdin: int, output: int, tell: int) -> NoReturn:
         os.umask(0o077)
         os.chdir(command.home)
         sandbox.lock(command.rules)
-        calls.confine(command.network)
         _limit(command.limits)
         _as_nobody_had_touched_them()
         words = [b"sh", b"-c", command.line]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import appliance
+from appliance import call_groups
 from appliance.sandbox import Rules
 from appliance.state import State
 
@@ -40,6 +41,7 @@ def around(state: State, network: bool) -> Rules:
         write=(*_there(_DEVICES), state.mail, state.scratch),
         execute=(*_executable(), state.mail),
         connect=None if network else (),
+        calls=call_groups.launcher(network),
     )
 
 
@@ -54,6 +56,7 @@ def of_a_program(state: State, home: Path, scratch: Path, control: Path, network
         write=(*_there(_DEVICES), home, scratch),
         execute=(*_executable(), home),
         connect=None if network else (),
+        calls=None if proc else call_groups.program(network),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from appliance import door, log, safeio, sandbox
+from appliance import door, log, partition, safeio, sandbox
 from appliance.control import Control
 from appliance.local.deliver import Deliverer
 from appliance.local.disk import Disk
@@ -35,7 +35,7 @@ def main(state: State) -> int:
         log.trouble("local: cannot start", error)
         log.flush()
         return CANNOT
-    for missing in sandbox.lock(sandbox.Rules(read=(state.generations,), write=(state.mail,))):
+    for missing in sandbox.lock(partition.local(state)):
         log.warning(missing)
     forwarder = Forwarder(state, hello)
     log.started(name, sync="syncfs" if disk.whole else "fdatasync")

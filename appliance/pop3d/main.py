@@ -5,9 +5,7 @@ import gc
 import os
 import signal
 
-import uvloop
-
-from appliance import log, sandbox
+from appliance import event_loop, log, partition, sandbox
 from appliance.listener import listen
 from appliance.pop3d.commands import LINE
 from appliance.pop3d.server import Server
@@ -19,7 +17,7 @@ BACKLOG = 256
 def main(state: State) -> int:
     """Serve until SIGTERM; the exit status."""
     os.umask(0o077)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop.new) as runner:
         return runner.run(_serve(state))
 
 
@@ -34,17 +32,21 @@ async def _serve(state: State) -> int:
         server = Server(state)
         where = server.configuration.settings.listen or b""
         listener = listen(where, shared=False)
-        lacking = sandbox.lock(_rules(state, server, listener.getsockname()[1]))
+        for folder in (state.mail, state.secrets):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        serving = await asyncio.start_server(server.serve, sock=listener, backlog=BACKLOG, limit=LINE)
+        port, folders = listener.getsockname()[1], server.configuration.settings.folders
+        # it listens, and has read nothing: the loop has not turned since
+        lacking = sandbox.lock(partition.pop3d(state, port, folders))
     except (OSError, LookupError, ValueError) as error:
         log.trouble("pop3d can't start", f"{where.decode('ascii', 'replace')}: {error}")
         log.flush()
         return 1
     for sentence in lacking:
         log.warning(sentence)
-    serving = await asyncio.start_server(server.serve, sock=listener, backlog=BACKLOG, limit=LINE)
     gc.collect()
     gc.freeze()
-    log.started(server.configuration.settings.generation.name, port=listener.getsockname()[1])
+    log.started(server.configuration.settings.generation.name, port=port)
     await terminated.wait()
     log.stopping("SIGTERM")
     serving.close()
@@ -52,11 +54,3 @@ async def _serve(state: State) -> int:
     log.stopped()
     log.flush()
     return 0
-
-
-def _rules(state: State, server: Server, port: int) -> sandbox.Rules:
-    """Mailboxes may change; secrets may be read, here and where the configuration says they are."""
-    for folder in (state.mail, state.secrets):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    outside = tuple(folder for folder in server.configuration.settings.folders if folder.is_dir())
-    return sandbox.Rules(read=(state.generations, state.secrets, *outside), write=(state.mail,), bind=(port,))

@@ -4,9 +4,7 @@ import asyncio
 import gc
 import signal
 
-import uvloop
-
-from appliance import door, log, sandbox
+from appliance import door, event_loop, log, partition, sandbox
 from appliance.intake import Intake
 from appliance.listener import allow_many_sessions, listen
 from appliance.qmtpd.handover import Door
@@ -19,7 +17,7 @@ BACKLOG = 1024
 
 def main(state: State) -> int:
     """Serve until SIGTERM; the exit status."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop.new) as runner:
         return runner.run(_serve(state))
 
 
@@ -43,14 +41,15 @@ async def _serve(state: State) -> int:
         log.flush()
         return 1
     ports = {name.decode(): each.getsockname()[1] for name, each in sockets.items()}
-    for sentence in sandbox.lock(sandbox.Rules(read=(state.generations,), bind=tuple(ports.values()))):
-        log.warning(sentence)
     await shared.found(terminated)
     serve = {b"qmtp": server.qmtp, b"qmqp": server.qmqp}
     serving = [
         await asyncio.start_server(serve[name], sock=each, backlog=BACKLOG, limit=PIECE)
         for name, each in sockets.items()
     ]
+    # it listens, and has read nothing: the loop has not turned since
+    for sentence in sandbox.lock(partition.receiving(state, ports.values())):
+        log.warning(sentence)
     gc.collect()
     gc.freeze()
     log.started(server.configuration.settings.generation.name, **ports)

@@ -5,9 +5,7 @@ import signal
 import time
 from contextlib import suppress
 
-import uvloop
-
-from appliance import lease, log, message_id, sandbox
+from appliance import event_loop, lease, log, message_id, partition, sandbox
 from appliance.control import Control
 from appliance.dns import Resolver
 from appliance.errors import Result
@@ -160,12 +158,9 @@ def main(state: State) -> int:
     hello = lease.worker_hello(state, "remote")
     control = Control(state)
     settings = Settings.of(control.current())
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop.new) as runner:
         log.setup("remote", runner.get_loop().call_soon)
-        # resolv.conf and hosts are readable for every program
-        rules = sandbox.Rules(read=(state.generations,), connect=tuple(sorted(ports(settings))))
-        lacking = sandbox.lock(rules)
-        for lack in lacking:
+        for lack in sandbox.lock(partition.remote(state, ports(settings))):
             log.warning(lack)
         log.started(settings.name)
         runner.run(_serve(state, control, settings, hello))

@@ -7,8 +7,7 @@ import socket
 import pytest
 from pop3d_program import Pop3d
 
-from appliance import sandbox
-from appliance.pop3d.main import _rules
+from appliance import partition, sandbox
 from appliance.pop3d.server import Server
 from appliance.sandbox import Rules
 
@@ -54,7 +53,7 @@ def test_pop3d_reads_configuration_and_secrets_writes_mail_and_no_more(stopped):
         where = somebody.getsockname()
         assert (
             tried(
-                _rules(state, Server(state), stopped.port),
+                partition.pop3d(state, stopped.port, Server(state).configuration.settings.folders),
                 (state.generation / "control" / "me").read_bytes,
                 passwords.read_bytes,
                 (stopped.secrets / "carol").read_bytes,
