@@ -126,6 +126,7 @@ class Feed:
 
     def _drain(self, destination: bytes) -> None:
         self._reading = True
+        self._forget(destination)  # what comes to it from now on is not read, and passes it over anew
         store, now = self._store, self._clock()
         self._reader.read(
             lambda: store.due_to(destination, now, DRAIN),
@@ -208,8 +209,13 @@ class Feed:
     def _passed_over(self, destination: bytes) -> bool:
         return destination in self._behind or destination in self._slow
 
+    def _forget(self, destination: bytes) -> None:
+        self._behind.pop(destination, None)
+        self._slow.pop(destination, None)
+
     def _drained(self, destination: bytes, rows: list[DeliveryRow], error: Exception | None) -> None:
         if error is not None:
+            self._pass_over(destination)
             self._failed(error)
             return
         most = NEAR // 2
@@ -217,19 +223,24 @@ class Feed:
             most = max(1, min(most, self._pace.left(self._clock())))
             self._pace.spend(max(SIP, min(most, len(rows))))
         wanted = [row for row in rows if row.id not in self._channel.held]
-        self._behind.pop(destination, None)
-        self._slow.pop(destination, None)
         if len(wanted) > most or len(rows) == DRAIN:
             wanted = wanted[:most]
             self._pass_over(destination)
         self._load(wanted)
 
     def _load(self, rows: list[DeliveryRow]) -> None:
-        missing = dict.fromkeys(row.message for row in rows if row.message not in self._messages)
-        if not missing:
+        asked = {row.message for row in rows} - self._messages.keys()
+
+        def told(loaded: list[Loaded], error: Exception | None) -> None:
+            if error is None and not {row.message for row in rows} <= asked | self._messages.keys():
+                self._load(rows)  # one that was in memory has left it meanwhile
+            else:
+                self._loaded(rows, loaded, error)
+
+        if asked:
+            self._reader.read(lambda: self._store.load(sorted(asked)), told)
+        else:
             self._loaded(rows, [], None)
-            return
-        self._reader.read(lambda: self._store.load(missing), lambda loaded, error: self._loaded(rows, loaded, error))
 
     def _loaded(self, rows: list[DeliveryRow], loaded: list[Loaded], error: Exception | None) -> None:
         if error is not None:

@@ -125,12 +125,13 @@ class Postmaster:
             self._again(message)
 
     def put_off(self, message: int, due: float) -> None:
-        """A delivery is on disk again: if its report came before the message was held or dropped, it is to be now."""
-        if due != NEVER and self.barred(message):
+        """A delivery is on disk again: what was said of its message while the report was under way is done to it now."""
+        if message in self.dropped or (message in self.held) is not (due == NEVER):
             self._again(message)
 
     def _again(self, message: int) -> None:
-        (self.drop if message in self.dropped else self.hold)(message, _nobody)
+        verb = self.drop if message in self.dropped else self.hold if message in self.held else self.release
+        verb(message, _nobody)
 
     # -- how ----------------------------------------------------------------------------------
 

@@ -69,15 +69,25 @@ class Desk:
     def run(self):
         """Do all that can be done now."""
         while self._items or self._reads:
-            items, self._items = self._items, []
-            reads, self._reads = self._reads, []
-            for ask, tell in reads:
-                tell(ask(), None)
-            if items:
-                errors = write(self.store, items) or [None] * len(items)
-                for item, error in zip(items, errors, strict=True):
-                    item.done(error)
-                self.service.settled()
+            self.turn()
+
+    def turn(self):
+        """What was read is told, and what was asked for is committed; not what that brings."""
+        items, self._items = self._items, []
+        reads, self._reads = self._reads, []
+        for ask, tell in reads:
+            tell(ask(), None)
+        if items:
+            errors = write(self.store, items) or [None] * len(items)
+            for item, error in zip(items, errors, strict=True):
+                item.done(error)
+            self.service.settled()
+
+    def looking(self):
+        """What is being read just now: its answer, which waits, and who is told."""
+        ((ask, tell),) = self._reads
+        self._reads = []
+        return ask(), tell
 
     def advance(self, seconds):
         """Let time pass, timer by timer."""

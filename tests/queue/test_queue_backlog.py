@@ -3,6 +3,7 @@
 import pytest
 from queue_parts import DONE, LATER, Desk, make_state
 
+from appliance.envelope import Envelope
 from appliance.queue.leases import NEAR
 from appliance.queue.pace import SIP, STRUGGLING, Pace
 from appliance.queue.store import LOCAL, REMOTE
@@ -93,6 +94,27 @@ def test_local_mail_beyond_memory_is_found(tmp_path, store, monkeypatch):
         worker.report(DONE)
         count += 1
     assert count == 120
+    desk.service.bodies.close()
+
+
+def test_mail_that_comes_while_its_host_is_read_for_itself_is_not_forgotten(tmp_path, store, monkeypatch):
+    """It is on disk only, and came there after the look."""
+    monkeypatch.setattr("appliance.queue.leases.HELD", 60)
+    desk = Desk(make_state(tmp_path / "state"), store)
+    for _ in range(40):  # as many as a host may have in memory that is more than half full
+        desk.accept([b"a@busy.example"])
+    desk.service.accept("smtpd", Envelope(b"bob@elsewhere.example", (b"a@busy.example",)), b"\n", desk.answers.append)
+    desk.turn()
+    found, tell = desk.looking()
+    desk.accept([b"a@busy.example"])
+    tell(found, None)
+    desk.run()
+    worker = desk.worker(REMOTE, credit=100)
+    count = 0
+    while worker.taken:
+        worker.report(DONE)
+        count += 1
+    assert count == 42
     desk.service.bodies.close()
 
 

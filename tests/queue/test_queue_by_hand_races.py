@@ -121,6 +121,20 @@ def test_a_message_held_while_its_report_is_written_is_held_and_released(desk):
     assert len(worker.taken) == 1
 
 
+@pytest.mark.parametrize("last", ["release", "drop"])
+def test_what_is_said_while_the_report_of_a_held_message_is_written_counts(desk, last):
+    """The report puts its delivery off for ever; the release, or the drop, has looked at the disk before."""
+    worker = desk.worker(LOCAL)
+    message = accepted(desk, A)
+    desk.service.postmaster.hold(message, told()[1])
+    desk.run()
+    begin_report(desk, worker, LATER)
+    getattr(desk.service.postmaster, last)(message, told()[1])
+    desk.run()
+    desk.advance(10)
+    assert len(worker.taken) == desk.store.count() == desk.service.count == (last == "release")
+
+
 @pytest.mark.parametrize("between", ["release", "retry"])
 def test_of_hold_and_release_at_the_same_time_the_last_counts(desk, between):
     """However their looks at the disk and their commits interleave."""

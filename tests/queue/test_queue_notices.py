@@ -265,3 +265,31 @@ def test_failures_of_an_older_version_are_reported(tmp_path, lines):
     again.advance(10)
     assert len(bounces(again, lines)) == 1
     again.stop()
+
+
+def test_a_notice_that_is_committed_while_the_next_attempt_is_read_costs_nobody_his_mail(opened):
+    """The message was in memory for its notice only, and has left it when the others that are due have been read."""
+    desk = opened("delaynotice:10")
+    worker = desk.worker(LOCAL)
+    desk.accept([A])
+    desk.accept([B])
+    worker.report(LATER)
+    desk.advance(20)
+    (late,) = worker.worker.leased.values()
+    worker.worker.leased.clear()
+    worker.taken.clear()
+    worker.worker.credit += 1
+    desk.service.reported(worker.channel, late, [LATER])
+    desk.turn()  # it is put off, and its notice is due
+    desk.store.bring_forward(0, desk.now, 100)
+    desk.service.feeds[LOCAL].expect(desk.now)
+    desk.service.feeds[LOCAL].wake()
+    desk.turn()  # the notice is written, what is due was found
+    found, tell = desk.looking()
+    desk.run()
+    tell(found, None)
+    desk.run()
+    assert sorted(delivery.recipients[0] for delivery in worker.taken) == [b"example.org-" + A, b"example.org-" + B]
+    while worker.taken:
+        worker.report(DONE)
+    assert [item.message.sender for item in desk.store.listing(0, 10)] == [b""]  # the notice
