@@ -7,11 +7,10 @@ If the process ends at any instant, the next start finds in the database all tha
 the journal began then, and in the journal all that was committed since.
 """
 
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
-from appliance.queue.journal import SIZE, Journal
+from appliance.queue.journal import SIZE, Gap, Journal, closed, following, is_closed, later
 from appliance.queue.pending import Pending
 from appliance.queue.record import Damaged, decode, encode
 from appliance.queue.sqlite import SqliteStore
@@ -19,6 +18,7 @@ from appliance.queue.store import (
     REMOTE,
     Brought,
     Change,
+    Corrupt,
     DeliveryRow,
     Listed,
     Loaded,
@@ -32,7 +32,10 @@ from appliance.queue.store import (
 class DurableStore:
     """Raises Refused if the files can't be opened, or another process has them; Unavailable if the disk fails."""
 
-    def __init__(self, database: Path, journal: Path, size: int = SIZE) -> None:
+    def __init__(
+        self, database: Path, journal: Path, size: int = SIZE, keep: Callable[[str], None] | None = None
+    ) -> None:
+        missing = not journal.exists()
         self._database = SqliteStore(database)  # first: it keeps others out
         try:
             try:
@@ -40,7 +43,7 @@ class DurableStore:
             except OSError as error:
                 raise Refused(f"{journal} can't be opened: {error}") from error
             try:
-                self._recover()
+                self._recover(keep or _refuse, missing=missing)
             except BaseException:
                 self._journal.close()
                 raise
@@ -48,22 +51,56 @@ class DurableStore:
             self._database.close()
             raise
 
-    def _recover(self) -> None:
+    def _recover(self, keep: Callable[[str], None], *, missing: bool) -> None:
         """What an earlier process had committed and not folded."""
         self._pending = Pending()
         self._spoiled = False
         self._cycle = self._database.cycle()
         try:
-            for payload in self._journal.read(self._cycle):
-                for change in decode(payload):
-                    self._pending.add(change)
-        except (OSError, Damaged) as error:
+            if damage := self._replay(missing=missing):
+                keep(damage)
+        except OSError as error:
+            if isinstance(error, Refused):
+                raise
             raise Refused(f"the queue's journal can't be read: {error}") from error
         self._fold()
+        try:
+            if self._journal.fits(()):
+                self._journal.append(self._cycle, ())  # from now on the first record tells how late the journal is
+                self._journal.begin()
+        except OSError:  # the next commit says so
+            self._spoiled = True
+
+    def _replay(self, *, missing: bool) -> str:
+        """Take in what the journal has; what is missing in it. Raises OSError; Corrupt if the database is too old for it."""
+        if is_closed(self._cycle):
+            return ""
+        head, used = self._journal.head(), self._database.ordered and self._database.last() > 0
+        if used and head and later(head, self._cycle):
+            self._database.keep_log()
+            raise Corrupt("the database is older than its journal: the last it was told is lost")
+        gaps = unread = 0
+        for payload in self._journal.read(self._cycle):
+            if isinstance(payload, Gap):
+                gaps += 1
+                continue
+            try:
+                changes = decode(payload)
+            except Damaged:
+                unread += 1
+                continue
+            for change in changes:
+                self._pending.add(change)
+        if gaps or unread:
+            return f"{gaps + unread} records in the middle of the journal can't be read"
+        if used and (missing or head == b"" or (head and self._journal.found < self._journal.size)):
+            how = "missing" if missing else "cut short" if head else "empty"
+            return f"the journal is {how}: some of what was committed last is lost"
+        return ""
 
     def _fold(self, changes: Sequence[Change] = ()) -> None:
         """Write the sum of the journal, and changes after it, into the database, and begin a new cycle."""
-        cycle = os.urandom(8)
+        cycle = following(self._cycle)
         self._database.commit([*self._pending.sum(), *changes], cycle)
         self._cycle, self._pending, self._spoiled = cycle, Pending(), False
         self._journal.begin()
@@ -172,7 +209,11 @@ class DurableStore:
     def close(self) -> None:
         """Fold what is left, so that the database alone is the queue; the journal is there if that fails."""
         try:
-            self._whole()
+            self._database.commit(self._pending.sum(), closed(self._cycle))
         finally:
             self._journal.close()
             self._database.close()
+
+
+def _refuse(damage: str) -> None:
+    raise Corrupt(damage)

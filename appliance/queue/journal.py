@@ -13,15 +13,28 @@ import errno
 import mmap
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
+from typing import NamedTuple
 
 PAGE = 4096
 SIZE = 32 * 1024 * 1024
 _APART = 64 * 1024  # bytes of a record that are worth a copy less, piece by piece
 _HEAD = Struct("<8sII")
+_PIECE = 1 << 18  # bytes that are looked through together
+_COUNT = 3  # bytes of a cycle that count
+_REST = 5
+
+Load = Callable[[int, int], memoryview]  # position and length: what is there of it
+
+
+class Gap(NamedTuple):
+    """A place where a record was, or several, that can't be read, before one that is whole."""
+
+    start: int
+    end: int
 
 
 class Journal:
@@ -43,7 +56,7 @@ class Journal:
 
     def _fill(self) -> None:
         """What a file has that is too short (it was never finished) stays; on a full disk it stays short."""
-        found = length = os.fstat(self._fd).st_size
+        self.found = found = length = os.fstat(self._fd).st_size
         try:
             while length < self.size:
                 length += os.pwrite(self._fd, bytes(min(1 << 20, self.size - length)), length)
@@ -64,23 +77,21 @@ class Journal:
             finally:
                 os.close(fd)
 
-    def read(self, cycle: bytes) -> Iterator[bytes]:
-        """The payloads of a cycle, up to the first record that is not whole. Raises OSError."""
-        position, buffer = 0, self._buffer
-        while self._load(position, PAGE):
-            found, length, crc = _HEAD.unpack_from(buffer)
-            end = _HEAD.size + length
-            if found != cycle or end > self.size or not self._load(position, _after(end)):
-                return
-            payload = bytes(buffer[_HEAD.size : end])
-            if zlib.crc32(payload) != crc:
-                return
-            yield payload
-            position += _after(end)
+    def read(self, cycle: bytes) -> Iterator[bytes | Gap]:
+        """The payloads of a cycle in order, and gaps between them. Raises OSError.
 
-    def _load(self, position: int, length: int) -> bool:
-        """Read into the buffer; whether all of it is there."""
-        return os.preadv(self._fd, [self._buffer[:length]], position) == length
+        A record is synced before the next one is written: one that is not whole is the last (the commit was never
+        answered), or else it is damaged.
+        """
+        return scan(self._load, self.size, cycle)
+
+    def head(self) -> bytes | None:
+        """The cycle of the first record, if that is whole; empty, if there are zeros only. Raises OSError."""
+        return head(self._load, self.size) if self.found else None
+
+    def _load(self, position: int, length: int) -> memoryview:
+        """Read into the buffer; what is there."""
+        return self._buffer[: os.preadv(self._fd, [self._buffer[:length]], position)]
 
     def fits(self, pieces: Sequence[bytes]) -> bool:
         """Whether there is room left in this cycle for a record of these pieces."""
@@ -107,6 +118,83 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
+
+
+def scan(load: Load, size: int, cycle: bytes) -> Iterator[bytes | Gap]:
+    """The payloads of a cycle's records, with gaps where they can't be read; what is not whole at the end is left out."""
+    position = 0
+    while position < size:
+        payload = _whole(load, position, size, cycle)
+        if payload is None:
+            start, position = position, _next(load, position + PAGE, size, cycle)
+            if position < size:
+                yield Gap(start, position)
+            continue
+        yield payload
+        position += _after(_HEAD.size + len(payload))
+
+
+def _whole(load: Load, position: int, size: int, cycle: bytes) -> bytes | None:
+    """The payload of a record of that cycle; None if there is none, or it is not whole."""
+    data = load(position, PAGE)
+    if len(data) < _HEAD.size:
+        return None
+    found, length, crc = _HEAD.unpack_from(data)
+    end = _HEAD.size + length
+    if found != cycle or position + end > size:
+        return None
+    if end > PAGE:
+        data = load(position, _after(end))
+    payload = bytes(data[_HEAD.size : end])
+    return payload if len(payload) == length and zlib.crc32(payload) == crc else None
+
+
+def _next(load: Load, position: int, size: int, cycle: bytes) -> int:
+    """Where the next record of that cycle begins that is whole; `size` if there is none."""
+    while position < size:
+        data = load(position, min(_PIECE, size - position))
+        if not data:
+            break
+        heads = [at for at in range(0, len(data), PAGE) if data[at : at + len(cycle)] == cycle]
+        length = len(data)
+        for at in heads:
+            if _whole(load, position + at, size, cycle) is not None:
+                return position + at
+        position += length
+    return size
+
+
+def head(load: Load, size: int) -> bytes | None:
+    """The cycle of a journal's first record, if that is whole; empty, if nothing is there but zeros."""
+    data = bytes(load(0, min(PAGE, size)))
+    if not any(data):
+        return b""
+    return data[:8] if _whole(load, 0, size, data[:8]) is not None else None
+
+
+def following(cycle: bytes) -> bytes:
+    """A new cycle, after that one."""
+    return _counted(cycle, 1) + os.urandom(_REST)
+
+
+def closed(cycle: bytes) -> bytes:
+    """The cycle of a queue that is closed after that one."""
+    return _counted(cycle, 1) + bytes(_REST)
+
+
+def is_closed(cycle: bytes) -> bool:
+    """Whether no journal belongs to the database."""
+    return not any(cycle[_COUNT:])
+
+
+def later(cycle: bytes, other: bytes) -> bool:
+    """Whether a cycle came after another one."""
+    one, two = (int.from_bytes(each[:_COUNT], "big") for each in (cycle, other))
+    return 0 < (one - two) % (1 << 8 * _COUNT) < 1 << 8 * _COUNT - 1
+
+
+def _counted(cycle: bytes, more: int) -> bytes:
+    return ((int.from_bytes(cycle[:_COUNT], "big") + more) % (1 << 8 * _COUNT)).to_bytes(_COUNT, "big")
 
 
 def _after(position: int) -> int:

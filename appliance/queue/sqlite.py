@@ -1,24 +1,22 @@
-"""The store on disk: SQLite in WAL mode, synchronous=FULL, one connection that owns the file.
-
-Many rows go into one statement, because each statement releases and takes back Python's lock
-once, and because preparing the call costs more than the row.
-"""
+"""The store on disk: SQLite in WAL mode, synchronous=FULL, one connection that owns the file."""
 
 # ruff: noqa: S608  # statements are put together from constants
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from appliance.queue.rows import apply
 from appliance.queue.store import (
     LAST,
     NEVER,
     Brought,
     Change,
+    Corrupt,
     DeliveryRow,
     Listed,
     Loaded,
@@ -28,30 +26,32 @@ from appliance.queue.store import (
     Refused,
     Unavailable,
 )  # fmt: skip
-from appliance.queue.tables import DESTINATIONS, SCHEMA, UPGRADES, VERSION
+from appliance.queue.tables import DESTINATIONS, ORDERED, PAGE, prepare
 
-PAGE = 16384
 SOME = 2 * 1024 * 1024  # bytes of log that a quiet moment is used for
 WINDOW = 10_000  # rows that one look for what is due passes at most
 NAMES = 1000  # destinations that it leaves out at most
 MUCH = 24 * 1024 * 1024  # bytes of log that can't wait for one
-_CHUNKS = (64, 8, 1)  # rows a statement
 
 _DELIVERY = "id, message, channel, destination, due, attempts, recipients, report"
 _LOAD = "SELECT m.*, n.due, n.delayed FROM message m LEFT JOIN notice n ON n.message = m.id WHERE m.id=?"
-_PUT = "INSERT OR REPLACE INTO notice VALUES (?,?,?)"
 # what comes after one row, in two steps: SQLite does not use the index for (due, id) > (?, ?) as a whole
 _AT, _LATER = ("channel=? AND " + where + " ORDER BY due, id" for where in ("due=? AND id>?", "due>? AND due<=?"))
 # what the disk does to us, as opposed to what we do to the database
-_DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, apsw.CorruptError,
-         apsw.NotADBError, apsw.BusyError, apsw.LockedError)  # fmt: skip
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError)
+_DISK = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.NoMemError, *_DAMAGE,
+         apsw.BusyError, apsw.LockedError)  # fmt: skip
 
 
 class SqliteStore:
-    """The durable store. Raises Refused if the file can't be opened or another process has it."""
+    """The durable store. Raises Refused if the file can't be opened or another process has it, Corrupt if it is damaged.
+
+    damaged  called when damage is found in use, with what SQLite says; what asked raises Unavailable
+    """
 
     def __init__(self, path: Path, vfs: str | None = None) -> None:
         self._log_bytes = 0
+        self.damaged: Callable[[str], None] = lambda _: None
         try:
             self._connection = apsw.Connection(str(path), vfs=vfs)
             try:
@@ -61,25 +61,18 @@ class SqliteStore:
                 raise
         except apsw.BusyError as error:
             raise Refused(f"{path} is in use by another process") from error
+        except _DAMAGE as error:
+            raise Corrupt(f"{path} can't be opened: {error}") from error
         except apsw.Error as error:
             raise Refused(f"{path} can't be opened: {error}") from error
         self._cursor = self._connection.cursor()
 
     def _open(self) -> None:
         connection = self._connection
-        # exclusive before WAL: no shared memory file, and a second opener is refused
-        connection.pragma("locking_mode", "exclusive")
-        connection.pragma("page_size", PAGE)
-        if connection.pragma("journal_mode", "wal") != "wal":
-            raise Refused("this file system or file does not allow a write-ahead log")
-        connection.pragma("synchronous", "full")
-        connection.pragma("temp_store", "memory")
-        connection.pragma("cache_size", -16000)
-        version = connection.pragma("user_version")
-        if version not in range(VERSION + 1):
-            raise Refused(f"the database has version {version}, this program reads {VERSION}")
-        upgrades = "".join(text for to, text in UPGRADES.items() if version < to)
-        connection.execute(f"BEGIN EXCLUSIVE; {SCHEMA} {upgrades} PRAGMA user_version={VERSION}; COMMIT")
+        self.keep_log()  # for what turns out to be damaged stays as it is
+        version = prepare(connection)
+        self.ordered = version >= ORDERED or version == 0
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         # setting a hook turns automatic checkpoints off; ours are in tidy()
         connection.set_wal_hook(self._log_grew)
 
@@ -92,6 +85,9 @@ class SqliteStore:
         try:
             yield
         except _DISK as error:
+            if isinstance(error, _DAMAGE):
+                self.keep_log()
+                self.damaged(str(error))
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
     def commit(self, changes: Sequence[Change], cycle: bytes | None = None) -> None:
@@ -102,7 +98,7 @@ class SqliteStore:
                 run("ROLLBACK")
             run("BEGIN IMMEDIATE")
             try:
-                self._apply(changes)
+                apply(self._connection, self._cursor, changes)
                 if cycle is not None:
                     run("UPDATE journal SET cycle=?", (cycle,))
                 run("COMMIT")
@@ -111,44 +107,6 @@ class SqliteStore:
                     with suppress(apsw.Error):  # the first error is the one to tell
                         run("ROLLBACK")
                 raise
-
-    def _apply(self, changes: Sequence[Change]) -> None:
-        many, run = self._many, self._cursor.execute
-        many("INSERT INTO message VALUES ", "(?,?,?,?,?)", [r for c in changes for r in c.messages])
-        many(
-            "INSERT INTO delivery VALUES ",
-            "(?,?,?,?,?,?,?,?)",
-            [r for c in changes for r in c.deliveries],
-        )
-        for change in changes:
-            for row in change.updates:
-                run(
-                    "UPDATE delivery SET due=?, attempts=?, recipients=?, report=? WHERE id=?",
-                    (row.due, row.attempts, row.recipients, row.report, row.id),
-                )
-            if change.failures:
-                self._cursor.executemany("INSERT INTO failure(message, text) VALUES (?,?)", change.failures)
-            for message in change.forgotten:
-                run("DELETE FROM failure WHERE message=?", (message,))
-            for notice in change.notices:
-                run(*(_PUT, notice) if notice else ("DELETE FROM notice WHERE message=?", (notice.message,)))
-        many("DELETE FROM delivery WHERE id IN (", "?", [(i,) for c in changes for i in c.done], ")")
-        before = self._connection.total_changes()
-        many("DELETE FROM message WHERE id IN (", "?", [(i,) for c in changes for i in c.finished], ")")
-        gone = self._connection.total_changes() - before
-        run("UPDATE total SET messages = messages + ?", (sum(len(c.messages) for c in changes) - gone,))
-        last = max(c.last for c in changes) if changes else 0
-        if last:
-            run("UPDATE last_id SET id=?1 WHERE id < ?1", (last,))
-
-    def _many(self, start: str, row: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
-        position, count = 0, len(rows)
-        for size in _CHUNKS:
-            if count - position >= size:
-                statement = start + ",".join([row] * size) + end
-                while count - position >= size:
-                    self._cursor.execute(statement, list(chain.from_iterable(rows[position : position + size])))
-                    position += size
 
     def due(
         self, channel: int, after: tuple[float, int], now: float, limit: int, without: Collection[bytes] = ()
@@ -294,6 +252,10 @@ class SqliteStore:
             with self._disk_errors():
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._log_bytes = 0
+
+    def keep_log(self) -> None:
+        """The files stay as they are when this is closed."""
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
     def close(self) -> None:
         self._cursor.close()

@@ -22,6 +22,10 @@ class Refused(OSError):
     """The store can't be opened at all; says why."""
 
 
+class Corrupt(Refused):
+    """The store's files are damaged: they are to be set aside; says what was found."""
+
+
 class MessageRow(NamedTuple):
     """A message: `deliveries` rows with the ids that follow its own; no content means a body file."""
 
