@@ -45,6 +45,8 @@ class RcptHosts:
         _, at, domain = recipient.rpartition(b"@")
         if not at:
             return True
+        if domain[:1] == b".":  # an entry is not one of the domains that it stands for
+            return False
         domain = domain.lower()
         if domain in self._hosts:
             return True

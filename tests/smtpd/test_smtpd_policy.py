@@ -68,6 +68,7 @@ def test_the_decision_about_a_recipient(sender, recipient, count, may_relay, cod
             "the domain alone",
         ),
         ([b".a.example"], None, {b"x@b.a.example": True, b"x@c.b.a.example": True, b"x@a.example": False}, "a suffix"),
+        ([b".a.example"], [b".b.example"], {b"x@.a.example": False, b"x@.b.example": False}, "an entry is no domain"),
         ([b""], None, {b"x@a.example": False}, "there is no empty entry that means everybody"),
         ([], None, {b"x@a.example": False, b"x": True}, "an empty file: nobody, but for names without a domain"),
         ([], [b"A.example"], {b"x@a.example": True, b"x@b.example": False}, "morercpthosts.cdb besides rcpthosts"),
