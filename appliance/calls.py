@@ -43,6 +43,12 @@ class Is:
     wanted: bool = True
     upper: bool = False
 
+    def holds(self, arguments: Sequence[int]) -> bool:
+        """Whether it does for these; those that are left out are 0, and upper halves are."""
+        known = dict(enumerate(arguments))
+        value = 0 if self.upper else known.get(self.argument, 0)
+        return (value & self.mask in self.values) == self.wanted
+
 
 Checks = tuple[tuple[Is, ...], ...]  # a call is allowed if all checks of one row hold
 
@@ -60,11 +66,13 @@ class Calls:
     checked: Mapping[str, Checks] = field(default_factory=dict)
     others: bool = False
 
-    def may(self, call: str) -> str:
-        """`yes`, `no`, or `some`: with some arguments only."""
+    def allow(self, call: str, *arguments: int) -> bool:
+        """Whether a call is allowed, with arguments of at most 32 bits."""
+        if call in _ABSENT:
+            return False
         if call in self.checked:
-            return "some"
-        return "yes" if (call in self.listed) != self.others and call not in _ABSENT else "no"
+            return any(all(check.holds(arguments) for check in row) for row in self.checked[call])
+        return (call in self.listed) != self.others
 
 
 def missing() -> list[str]:

@@ -16,7 +16,6 @@ import stat
 import struct
 import sys
 import sysconfig
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +151,7 @@ def kernel_abi() -> int:
 
 
 def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
-    for path in _python():
+    for path in everybody_reads():
         _allow(ruleset, path, _READ & handled, needed=False)
     _allow(ruleset, "/dev/null", (_READ | _WRITE_FILE) & handled, needed=False)
     for right, paths in ((_READ, rules.read), (_READ | _CHANGE, rules.write), (_READ | _EXECUTE, rules.execute)):
@@ -160,14 +159,14 @@ def _allow_files(ruleset: int, rules: Rules, handled: int) -> None:
             _allow(ruleset, chosen, right & handled, needed=True)
 
 
-def _python() -> Iterable[str]:
-    """Library folders and system files; a missing one is none."""
+def everybody_reads() -> list[str]:
+    """Library folders and system files, whatever the rules; a missing one is none."""
     paths = sysconfig.get_paths()
     own = os.path.dirname(os.path.abspath(__file__))
     prefixes = [prefix for prefix in (sys.prefix, sys.base_prefix) if prefix != "/"]
     named = [os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ]
     libraries = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return dict.fromkeys([own, *prefixes, *libraries, *named, *_SYSTEM])
+    return list(dict.fromkeys([own, *prefixes, *libraries, *named, *_SYSTEM]))
 
 
 def _allow(ruleset: int, path: str | Path, rights: int, *, needed: bool) -> None:

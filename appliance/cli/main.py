@@ -17,6 +17,7 @@ COMMANDS = (
     ("import", "the mail.yaml that says what a qmail host's files say"),
     ("run", "run the whole appliance in the foreground"),
     ("health", "is everything that should run there and working?"),
+    ("sandbox", "who may touch what, as this machine enforces it?"),
     ("password", "the hash of a password, for mail.yaml"),
     ("queue", "what waits in the queue, and why?"),
     ("route", "what would happen to mail for an address?"),
