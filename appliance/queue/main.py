@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from appliance import log, safeio, sandbox
+from appliance import log, partition, safeio, sandbox
 from appliance.control import Control
 from appliance.door import Guard
 from appliance.listener import allow_many_sessions
@@ -49,7 +49,7 @@ def main(state: State) -> int:
         log.trouble("queue: cannot start", error)
         log.flush()
         return CANNOT
-    for missing in sandbox.lock(sandbox.Rules(read=(state.generations,), write=(state.queue,))):
+    for missing in sandbox.lock(partition.queue(state)):
         log.warning(missing)
     if orphans:
         log.warning(f"queue: {orphans} unfinished body files of an earlier run removed")

@@ -6,9 +6,7 @@ import gc
 import signal
 from collections.abc import Coroutine
 
-import uvloop
-
-from appliance import door, log, sandbox
+from appliance import door, event_loop, log, partition, sandbox
 from appliance.intake import Intake
 from appliance.listener import allow_many_sessions, listen
 from appliance.smtpd.server import Server
@@ -19,7 +17,7 @@ BACKLOG = 1024
 
 def main(state: State) -> int:
     """Serve until SIGTERM, or until a new generation changes the listeners; the exit status."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop.new) as runner:
         return runner.run(_serve(state))
 
 
@@ -41,12 +39,12 @@ async def _serve(state: State) -> int:
         log.flush()
         return 1
     port = listener.getsockname()[1] if listener else 0
-    lacking = sandbox.lock(sandbox.Rules(read=(state.generations,), bind=(port,) if port else ()))
-    for sentence in lacking:
-        log.warning(sentence)
     await server.door.shared.found(terminated)
     if listener:
         serving = await loop.create_server(server.session, sock=listener, backlog=BACKLOG)
+    # it listens, and has read nothing: the loop has not turned since
+    for sentence in sandbox.lock(partition.receiving(state, (port,) if port else ())):
+        log.warning(sentence)
     # what is here stays, and a session leaves no cycles: look for garbage seldom and only among the new
     gc.collect()
     gc.freeze()
