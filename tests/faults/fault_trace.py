@@ -1,0 +1,94 @@
+"""strace(1) at a running program: what it calls, and a call of it that fails."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from fault_table import errors, kind
+
+_LINE = re.compile(r"^(\d+) +([a-z0-9_]+\(.*)")
+
+
+class Call(NamedTuple):
+    """A system call: the how-manyth of its name in its thread, and what its descriptor is."""
+
+    name: str
+    number: int
+    kind: str
+
+
+class Point(NamedTuple):
+    """A fault: the call that fails, how, and from which call of a thread on; lasting: so do all that follow."""
+
+    call: str
+    error: str
+    number: int
+    lasting: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.error} at {self.number}{'+' if self.lasting else ''}"
+
+
+class Trace:
+    """strace, from `with` to its end. Raises RuntimeError if it can't attach."""
+
+    def __init__(self, pid: int, file: Path, *arguments: str) -> None:
+        self._file = file
+        command = ["strace", "-f", "-yy", "-s", "0", "-p", str(pid), "-o", str(file), *arguments]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        assert self._process.stderr is not None
+        said = self._process.stderr.readline()
+        if "attached" not in said:
+            self._process.wait()
+            self._process.stderr.close()
+            raise RuntimeError(f"strace can't attach: {said}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stderr is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(10)
+        self._process.stderr.close()
+
+    def lines(self) -> list[tuple[int, str]]:
+        """Thread and call, in the order of their beginnings."""
+        found = (_LINE.match(line) for line in self._file.read_text(errors="replace").splitlines())
+        return [(int(match[1]), match[2]) for match in found if match]
+
+    def calls(self) -> list[Call]:
+        """What was called."""
+        counts: dict[tuple[int, str], int] = {}
+        calls = []
+        for thread, line in self.lines():
+            name = line.partition("(")[0]
+            counts[thread, name] = number = counts.get((thread, name), 0) + 1
+            calls.append(Call(name, number, kind(line)))
+        return calls
+
+    @property
+    def injected(self) -> int:
+        """How often the fault has happened."""
+        return self._file.read_text(errors="replace").count("(INJECTED)")
+
+
+def injecting(pid: int, file: Path, point: Point) -> Trace:
+    """A program with a fault in it."""
+    when = f"{point.number}{'+' if point.lasting else ''}"
+    return Trace(pid, file, "-e", f"trace={point.call}", "-e", f"inject={point.call}:error={point.error}:when={when}")
+
+
+def points(calls: list[Call]) -> list[Point]:
+    """Every fault that is possible, once each; and lasting ones, where nothing of that name is beyond it."""
+    single = dict.fromkeys(
+        Point(call.name, error, call.number) for call in calls for error in errors(call.name, call.kind) or ()
+    )
+    lasting: list[Point] = []
+    for name in dict.fromkeys(call.name for call in calls):
+        possible = [set(errors(name, call.kind) or ()) for call in calls if call.name == name]
+        beyond = set.intersection(*possible) - {"EINTR", "EAGAIN"}
+        lasting += [Point(name, error, 1, lasting=True) for error in sorted(beyond)]
+    return [*single, *lasting]
