@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from appliance.errors import MailError, Permanent, Temporary
 from appliance.rcpthosts import RcptHosts
@@ -12,6 +12,8 @@ from appliance.recipient import Standing
 Network = IPv4Network | IPv6Network
 
 NOBODY = RcptHosts(None)
+_KEPT = 16384  # verdicts,
+_SHORT = 128  # bytes of a recipient whose verdict is kept: strangers choose them
 
 _NOBODY, _OWN, _EVERYBODY = range(3)  # who may send mail to a recipient: _OWN is those who may relay
 
@@ -20,10 +22,12 @@ _NOBODY, _OWN, _EVERYBODY = range(3)  # who may send mail to a recipient: _OWN i
 class Client:
     """What is known about an address that connects.
 
-    may_relay: may send to any domain; normalise: its bare newlines are mended, not refused.
+    network: whose sessions count together; may_relay: may send to any domain; normalise: its bare newlines are
+    mended, not refused.
     """
 
     address: str
+    network: bytes
     may_relay: bool
     normalise: bool
 
@@ -33,7 +37,14 @@ def client(address: str, relay_from: tuple[Network, ...], bare_newline: tuple[Ne
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    return Client(str(ip), any(ip in net for net in relay_from), any(ip in net for net in bare_newline))
+    return Client(str(ip), network(ip), any(ip in net for net in relay_from), any(ip in net for net in bare_newline))
+
+
+def network(ip: IPv4Address | IPv6Address) -> bytes:
+    """Whose sessions and failures count together: an IPv4 address; of IPv6 the first 64 bits, which one customer has."""
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
+        return ip.packed[:8]
+    return ip.packed[-4:]
 
 
 def networks(lines: Iterable[bytes]) -> tuple[Network, ...]:
@@ -59,7 +70,7 @@ class Policy:
         self._standing = standing
         self._rcpthosts = rcpthosts
         # a generation never changes, so its answers may be kept
-        self._verdict = lru_cache(maxsize=65536)(self._judge)
+        self._verdict = lru_cache(maxsize=_KEPT)(self._judge)
         self._badmailfrom = frozenset(sender.lower() for sender in badmailfrom)
         self._max_recipients = max_recipients
 
@@ -72,7 +83,7 @@ class Policy:
             return Temporary(452, "4.5.3", "too many recipients, send the rest separately")
         if self._badmailfrom and self._bad(sender.lower()):
             return Permanent(553, "5.7.1", "sender refused")
-        verdict = self._verdict(recipient)
+        verdict = self._verdict(recipient) if len(recipient) <= _SHORT else self._judge(recipient)
         if verdict is _EVERYBODY or (verdict is _OWN and may_relay):
             return None
         if verdict is _NOBODY:

@@ -69,10 +69,16 @@ ALSO_KEY: dict[str, Path] = {
 # ours, not qmail's: they have a key and no other way
 OWN_KEY = {
     "routesecurity": "routes",
+    "freedisk": "queue.free_disk",
+    "maxcommands": "limits.commands",
+    "maxerrors": "limits.errors",
     "maxhops": "limits.hops",
     "maxrecipients": "limits.recipients",
+    "maxrefusals": "limits.refusals",
     "maxsessions": "limits.sessions",
     "maxsessionsperclient": "limits.sessions_per_client",
+    "queuesize": "queue.size",
+    "timeoutsession": "timeouts.session",
     "listen": "listen",
     "publicaddresses": "public_addresses",
     "relayfrom": "relay.allow_from",

@@ -34,6 +34,14 @@ def message_size(text: str) -> int:
     return number
 
 
+def queue_size(text: str) -> int:
+    """Bytes of disk, at least what a few messages need."""
+    number = size(text)
+    if not 1 << 20 <= number <= 1 << 50:
+        raise ValueError("a part of a disk is at least 1MiB and at most 1048576GiB")
+    return number
+
+
 def returned_size(text: str) -> int:
     """Bytes of a message that goes back whole: what fits a row of the queue, at most."""
     number = size(text)

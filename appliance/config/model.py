@@ -180,13 +180,14 @@ def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
         ("concurrencylocal", queue["concurrency"]["local"]),
         ("concurrencyremote", queue["concurrency"]["remote"]),
         ("databytes", measures.message_size(limits["message_size"])),
-        ("maxhops", limits["hops"]),
-        ("maxrecipients", limits["recipients"]),
-        ("maxsessions", limits["sessions"]),
+        ("freedisk", measures.queue_size(queue["free_disk"])),
+        *((f"max{name}", limits[name]) for name in ("commands", "errors", "hops", "recipients", "refusals", "sessions")),
         ("maxsessionsperclient", limits["sessions_per_client"]),
         ("queuelifetime", measures.duration(queue["lifetime"])),
+        ("queuesize", measures.queue_size(queue["size"])),
         ("timeoutconnect", measures.duration(timeouts["connect"])),
         ("timeoutremote", measures.duration(timeouts["remote"])),
+        ("timeoutsession", measures.duration(timeouts["session"])),
         ("timeoutsmtpd", measures.duration(timeouts["smtpd"])),
     )
 

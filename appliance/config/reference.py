@@ -20,6 +20,7 @@ changed `routes` start smtpd or remote again, one process after another, and wha
 _UNITS = {
     "duration-with-unit": "duration, such as 20m or 7d",
     "message-size": "size, such as 50MiB",
+    "queue-size": "size, such as 20GiB",
     "returned-size": "size, such as 50kB",
     "duration-or-end": "duration, such as 20m or 7d, or `end`",
     "duration-or-never": "duration, such as 20m or 7d, or `never`",

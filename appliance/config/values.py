@@ -12,7 +12,15 @@ from typing import Any
 
 from appliance import dotqmail, password
 from appliance.config import homes
-from appliance.config.measures import duration, message_size, notice_time, program_size, report_time, returned_size
+from appliance.config.measures import (
+    duration,
+    message_size,
+    notice_time,
+    program_size,
+    queue_size,
+    report_time,
+    returned_size,
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -232,6 +240,7 @@ def control_line(text: str) -> str:
 FORMATS: dict[str, Callable[[str], Any]] = {
     "duration-with-unit": duration,
     "message-size": message_size,
+    "queue-size": queue_size,
     "returned-size": returned_size,
     "program-size": program_size,
     "duration-or-end": report_time,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from appliance import accounts
+from appliance import accounts, policy
 from appliance.accounts import Account, Accounts
 from appliance.pop3d.authorization import Login
 
@@ -131,8 +131,5 @@ class Logins:
 
 
 def network(client: str) -> bytes:
-    """Whose failures count together: an IPv4 address; of IPv6 the first 64 bits, which one customer has."""
-    address = ipaddress.ip_address(client.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return address.packed[:8]
-    return address.packed[-4:]
+    """Whose failures count together."""
+    return policy.network(ipaddress.ip_address(client.partition("%")[0]))

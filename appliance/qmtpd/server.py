@@ -23,7 +23,7 @@ class Server:
         self._door = door
         self.configuration = InForce(state, Settings)
         self._sessions: dict[asyncio.Task[object], Session] = {}
-        self._per_client: Counter[str] = Counter()
+        self._per_client: Counter[bytes] = Counter()
 
     async def qmtp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """For the event loop: a connection of QMTP."""
@@ -40,9 +40,9 @@ class Server:
         if client is None:  # neither protocol can say no before it has heard all: the client comes back
             writer.transport.abort()
             return
-        address = client.address
+        address, network = client.address, client.settings.client(client.address).network
         session = self._sessions[task] = Session(client, reader, writer)
-        self._per_client[address] += 1
+        self._per_client[network] += 1
         try:
             async with asyncio.timeout(WITHIN):
                 await session.run()
@@ -52,9 +52,9 @@ class Server:
             log.trouble(f"qmtpd: a session with {address} ended by an error nobody foresaw", traceback.format_exc())
         finally:
             del self._sessions[task]
-            self._per_client[address] -= 1
-            if not self._per_client[address]:
-                del self._per_client[address]
+            self._per_client[network] -= 1
+            if not self._per_client[network]:
+                del self._per_client[network]
             writer.close()
 
     def _client(self, protocol: bytes, address: str) -> Client | None:
@@ -68,7 +68,7 @@ class Server:
             why = "QMQP is for hosts in listen.qmqp.allow"
         elif settings.max_sessions and len(self._sessions) >= settings.max_sessions:
             why = "too many sessions"
-        elif settings.max_sessions_per_client and self._per_client[known.address] >= settings.max_sessions_per_client:
+        elif settings.max_sessions_per_client and self._per_client[known.network] >= settings.max_sessions_per_client:
             why = "too many sessions from this address"
         if why:
             log.refused(known.address, b"", None, None, "connection closed", why)

@@ -10,6 +10,7 @@ connection.py  a client's connection: its beginning and its end, and how long it
 session.py     what is said on it: bytes in, replies out
 verbs.py       what each command does
 commands.py    what a command line says                (pure)
+conduct.py     what a session may do that brings no mail (pure)
 arrival.py     a message between DATA and the queue's answer
 data.py        its content as it comes                 (pure)
 stream.py      the pieces of a large one on their way to the queue

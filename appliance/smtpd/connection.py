@@ -11,6 +11,7 @@ from aiosmtpd.smtp import SMTP
 from appliance import intake, log
 from appliance.errors import MailError, Temporary
 from appliance.smtpd.arrival import Arrival
+from appliance.smtpd.conduct import Conduct
 
 if TYPE_CHECKING:
     from appliance.policy import Client
@@ -35,6 +36,7 @@ class Connection(SMTP):
         self.server = server
         self.settings: Settings = server.configuration.settings
         self.client: Client
+        self.conduct: Conduct
         self.quitting = False
         self._address = ""
         self._admitted = False
@@ -62,13 +64,14 @@ class Connection(SMTP):
             return
         self._admitted = True
         self.client = self.settings.client(self._address)
+        self.conduct = Conduct(self.settings, self._heard)
         transport.write(self.settings.greeting)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # whatever it was, it is over
         self.transport = None
         if self._admitted:
             self._admitted = False
-            self.server.leave(self, self._address)
+            self.server.leave(self, self.client.network)
         arrival = self._arrival
         if arrival is not None:
             arrival.cancel()
@@ -94,6 +97,11 @@ class Connection(SMTP):
                 self.abort("timeout")
                 return
             self._say_goodbye(_TIMEOUT, "timeout in DATA" if self._arrival else "timeout")
+        elif self._arrival is not None:
+            if self.conduct.too_slow(now, self._arrival.size):
+                self._say_goodbye(_TIMEOUT, "too slow in DATA")
+        elif self.conduct.too_long(now):
+            self._say_goodbye(_TIMEOUT, "too long without mail")
 
     def stop(self) -> None:
         """The program stops: leave now, or when the message in hand is done."""

@@ -28,7 +28,7 @@ class Server:
         self.sessions: set[Connection] = set()
         self.stopping = False
         self.configuration = InForce(state, Settings)
-        self._per_client: Counter[str] = Counter()
+        self._per_client: Counter[bytes] = Counter()
 
     def session(self) -> Session:
         """For the event loop: the protocol of a new connection."""
@@ -41,21 +41,22 @@ class Server:
             raise Temporary(421, "4.3.0", "configuration problem, try again later", self.configuration.trouble)
         if self.stopping:
             raise Temporary(421, "4.3.2", "shutting down, try again later")
+        network = settings.client(address).network
         # the limit is the host's: each of its processes has a share
         if settings.max_sessions and len(self.sessions) >= -(-settings.max_sessions // settings.processes):
             raise Temporary(421, "4.7.0", "too many sessions, try again later", "maxsessions")
-        if settings.max_sessions_per_client and self._per_client[address] >= settings.max_sessions_per_client:
+        if settings.max_sessions_per_client and self._per_client[network] >= settings.max_sessions_per_client:
             raise Temporary(421, "4.7.0", "too many sessions from your address", "maxsessionsperclient")
         self.sessions.add(session)
-        self._per_client[address] += 1
+        self._per_client[network] += 1
         return settings
 
-    def leave(self, session: Connection, address: str) -> None:
+    def leave(self, session: Connection, network: bytes) -> None:
         """A session that was admitted has ended."""
         self.sessions.discard(session)
-        self._per_client[address] -= 1
-        if not self._per_client[address]:
-            del self._per_client[address]
+        self._per_client[network] -= 1
+        if not self._per_client[network]:
+            del self._per_client[network]
 
     async def watch(self) -> None:
         """Until the listeners in force are no longer ours: timeouts, and the way to the queue kept open."""

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
 LINE = 4096  # bytes of a command line; RFC 5321 section 4.5.3.1.4 asks for 512 and more by extensions
 TOO_MUCH = 16 * 1024 * 1024  # bytes without a line end
-BAD_COMMANDS = 20
 REPLIES = 200  # in one write; then it is seen whether the client reads them
 
 _LINE_TOO_LONG = b"500 5.5.2 line too long\r\n"
 _BARE_LF = b"500 5.5.2 a command line ends in CRLF\r\n"
-_TOO_MANY_ERRORS = Temporary(421, "4.7.0", "too many errors, goodbye")
 
 
 class Session(Connection):
@@ -43,7 +41,6 @@ class Session(Connection):
         self.protocol = b"SMTP"
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
-        self.bad_commands = 0
         self._buffer = b""
         self._skipped = 0  # bytes of an overlong line
         self._stalled = False  # the client does not read its replies
@@ -54,7 +51,9 @@ class Session(Connection):
     def data_received(self, data: bytes) -> None:
         if self._leaving:
             return
-        self._heard = self.server.loop.time()
+        # a command that is not whole is no progress: a byte now and then does not keep a session
+        if not (self._buffer or self._skipped) or self._arrival is not None or b"\n" in data:
+            self._heard = self.server.loop.time()
         if self._buffer:
             data = self._buffer + data
         if self._waiting or self._stalled:
@@ -112,11 +111,11 @@ class Session(Connection):
                 self._skipped = 0  # the end of a line that was too long, and was answered
             elif end - position > LINE:
                 replies.append(_LINE_TOO_LONG)
-                self.bad_commands += 1
+                self.conduct.error()
             elif end == position or data[end - 1] != 0x0D:
                 # RFC 5321 section 2.3.8: only CRLF ends a line; who treats LF as an end may be smuggling
                 replies.append(_BARE_LF)
-                self.bad_commands += 1
+                self.conduct.error()
             else:
                 replies.append(perform(self, data[position : end - 1]))
             position = end + 1
@@ -125,8 +124,8 @@ class Session(Connection):
                 replies.clear()
                 if self._stalled:
                     break
-            if self.bad_commands >= BAD_COMMANDS:
-                self._say_goodbye(_TOO_MANY_ERRORS, "too many errors", replies)
+            if self.conduct.enough:
+                self._had_enough(self.conduct.enough, replies)
                 return b""
         return data[position:]
 
@@ -136,14 +135,19 @@ class Session(Connection):
             return line
         if not self._skipped:
             replies.append(_LINE_TOO_LONG)
-            self.bad_commands += 1
+            self.conduct.error()
         self._skipped += len(line)
         if self._skipped > TOO_MUCH:
-            self._say_goodbye(_TOO_MANY_ERRORS, "a line without end", replies)
+            self._had_enough("a line without end", replies)
         return b""
+
+    def _had_enough(self, reason: str, replies: list[bytes]) -> None:
+        self._say_goodbye(Temporary(421, "4.7.0", f"{reason}, goodbye"), reason, replies)
 
     def refuse(self, error: MailError, *, sender: bytes | None = None, recipient: bytes | None = None) -> MailError:
         """Log a refusal that is more than a syntax error; the same error."""
+        if error.code >= 500:
+            self.conduct.refusal()
         sender = self.sender if sender is None else sender
         log.refused(
             self.client.address,
@@ -181,6 +185,7 @@ class Session(Connection):
         trace = received.header(self.helo, client.address.encode(), settings.me, self.protocol, int(time.time()))
         reader = Reader(settings.size_limit, settings.max_hops, normalise=client.normalise)
         self._arrival = Arrival(self.server.door, sender, self.recipients, trace, reader, self._read_on)
+        self.conduct.began = self._heard
 
     def _content(self, arrival: Arrival, data: bytes, replies: list[bytes]) -> bytes | None:
         """Read content; what follows its end, None if it goes on."""
@@ -217,6 +222,7 @@ class Session(Connection):
         else:
             log.received(message, self.client.address, self.helo, arrival.sender, len(arrival.recipients), arrival.size)
             reply = b"250 2.0.0 accepted %b\r\n" % message.encode()
+            self.conduct.brought_mail(self._heard)
         self.forget()
         if self.transport is not None and not self._leaving:
             self._go_on([reply])

@@ -24,6 +24,7 @@ _HELP = b"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT, see RFC 5
 def _ehlo(session: "Session", argument: bytes) -> bytes:
     session.helo = commands.helo(argument)
     session.protocol = b"ESMTP"
+    session.conduct.command()
     session.forget()
     return session.settings.ehlo_reply
 
@@ -31,6 +32,7 @@ def _ehlo(session: "Session", argument: bytes) -> bytes:
 def _helo(session: "Session", argument: bytes) -> bytes:
     session.helo = commands.helo(argument)
     session.protocol = b"SMTP"
+    session.conduct.command()
     session.forget()
     return session.settings.helo_reply
 
@@ -75,23 +77,27 @@ def _data(session: "Session", argument: bytes) -> bytes:
 
 
 def _rset(session: "Session", argument: bytes) -> bytes:
+    session.conduct.command()
     if argument:
         raise Permanent(501, "5.5.4", "RSET has no argument")
     session.forget()
     return _OK
 
 
-def _noop(_session: "Session", _argument: bytes) -> bytes:
+def _noop(session: "Session", _argument: bytes) -> bytes:
+    session.conduct.command()
     return _OK
 
 
-def _vrfy(_session: "Session", argument: bytes) -> bytes:
+def _vrfy(session: "Session", argument: bytes) -> bytes:
+    session.conduct.command()
     if not argument:
         raise Permanent(501, "5.5.4", "VRFY needs an argument")
     return _VRFY
 
 
-def _help(_session: "Session", _argument: bytes) -> bytes:
+def _help(session: "Session", _argument: bytes) -> bytes:
+    session.conduct.command()
     return _HELP
 
 
@@ -130,5 +136,5 @@ def perform(session: "Session", line: bytes) -> bytes:
         return command(session, argument.strip(b" "))
     except MailError as error:
         if 500 <= error.code <= 503 or error.code == 555:
-            session.bad_commands += 1
+            session.conduct.error()
         return error.reply

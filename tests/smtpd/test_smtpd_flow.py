@@ -239,6 +239,7 @@ def test_a_client_that_hangs_is_told_goodbye(smtpd, in_data):
     assert smtpd.wait_for("session_ended")["reason"].startswith("timeout")
 
 
+@pytest.mark.parametrize("smtpd", [{"maxcommands": "1000000\n"}], indirect=True)
 def test_a_client_that_does_not_read_is_not_read(smtpd):
     """Replies nobody takes do not pile up: smtpd stops reading, and answers all when it may."""
     count = 300_000

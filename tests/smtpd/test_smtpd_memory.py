@@ -9,6 +9,7 @@ import pytest
 LINE = b"x" * 998 + b"\r\n"
 
 
+@pytest.mark.parametrize("smtpd", [{"maxcommands": "1000000\n"}], indirect=True)
 def test_replies_that_are_longer_than_their_commands_do_not_pile_up(smtpd):
     """A client that pipelines EHLO and reads nothing costs no more memory than the commands it sent."""
     count, clients = 30_000, 8
