@@ -43,6 +43,22 @@ def write_file(path: str | Path, chunks: Iterable[bytes], mode: int = 0o644) -> 
         raise
 
 
+def write_again(path: str | Path) -> None:
+    """Write a file's own bytes over themselves and sync them. Raises OSError.
+
+    For what an earlier process has left: after a failed sync Linux takes pages for clean that never came to the disk,
+    and no later sync writes them (fsync(2), EIO), but whoever reads the file sees them.
+    """
+    fd = os.open(path, os.O_RDWR)
+    try:
+        position = 0
+        while piece := os.pread(fd, 1 << 20, position):
+            position += os.pwrite(fd, piece, position)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def replace_link(link: Path, target: str) -> None:
     """Point a symbolic link somewhere else in one atomic, durable step. Raises OSError."""
     new = link.with_name(link.name + ".new")

@@ -15,6 +15,9 @@ syncfs writes what others have left unwritten on the same file system, too: when
 the next batches are synced file by file (written back together first, so that they share
 the journal's commits), unless that takes no less: then it is the disk that is slow, where a
 flush for each file is the last thing one wants.  It is not used where the kernel may ignore it (FUSE).
+
+A syncfs that fails says not whose file it was, and a file asked again might say all is well: none of the batch
+is taken for durable, and the next batches are synced file by file for a while.
 """
 
 import contextlib
@@ -54,8 +57,11 @@ class Disk:
 
     def sync_files(self, files: Sequence[int]) -> dict[int, OSError]:
         """Make the content of open files durable; returns the errors of those that are not."""
-        if self._sync_all():
-            return {}
+        try:
+            if self._sync_all():
+                return {}
+        except OSError as error:
+            return dict.fromkeys(files, error)
         start = time.monotonic()
         if len(files) > 1:
             for fd in files:  # starts writing them all, so that one journal commit serves them all
@@ -72,8 +78,11 @@ class Disk:
 
     def sync_folders(self, folders: Iterable[bytes]) -> dict[bytes, OSError]:
         """Make the names in folders durable; returns the errors of those that are not."""
-        if self._sync_all():
-            return {}
+        try:
+            if self._sync_all():
+                return {}
+        except OSError as error:
+            return dict.fromkeys(folders, error)
         start = time.monotonic()
         errors: dict[bytes, OSError] = {}
         for folder in folders:
@@ -85,15 +94,18 @@ class Disk:
         return errors
 
     def _sync_all(self) -> bool:
-        """Try syncfs; False: not done, or failed for somebody's file, so ask one by one."""
+        """Try syncfs; False: not done, so ask one by one. Raises OSError: it failed for somebody's file."""
         if not self.whole or time.monotonic() < self._not_before:
             return False
         start = time.monotonic()
-        done: int = _libc.syncfs(self._fd)
+        failed: int = _libc.syncfs(self._fd)
         end = time.monotonic()
         if end - start > self._slow:
             self._took, self._not_before = end - start, end + _PAUSE
-        return done == 0
+        if failed:
+            self._not_before = end + _PAUSE
+            raise OSError(number := ctypes.get_errno(), os.strerror(number))
+        return True
 
     def _compare(self, seconds: float) -> None:
         """After a sync one by one: if it took no less than the slow syncfs, that is as quick as this disk gets."""

@@ -94,6 +94,9 @@ class Maildirs:
             for path in (folder + b"/new", *above.get(folder, ())) if errors else ():
                 for letter in letters:
                     letter.attempt.failure = letter.attempt.failure or errors.get(path)
+        for letter in itertools.chain.from_iterable(moved.values()) if errors else ():
+            if letter.attempt.failure is not None:
+                _remove(letter, b"/new")  # it comes again: as long as the disk fails, each attempt would leave a copy
         if not errors:
             self._used.update(above)
 
@@ -161,8 +164,8 @@ def make_folder(path: bytes) -> None:
         os.mkdir(path, 0o700)
 
 
-def _remove(letter: Letter) -> None:
+def _remove(letter: Letter, folder: bytes = b"/tmp") -> None:
     try:
-        os.unlink(letter.folder + b"/tmp" + letter.name)
-    except OSError:  # a reader removes it after 36 hours, as the Maildir rules say
+        os.unlink(letter.folder + folder + letter.name)
+    except OSError:  # in tmp a reader removes it after 36 hours, as the Maildir rules say; in new it is a copy too many
         return

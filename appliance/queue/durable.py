@@ -101,6 +101,7 @@ class DurableStore:
     def _fold(self, changes: Sequence[Change] = ()) -> None:
         """Write the sum of the journal, and changes after it, into the database, and begin a new cycle."""
         cycle = following(self._cycle)
+        self._spoiled = True  # a fold that fails may be on disk all the same: then what the old cycle gets is void
         self._database.commit([*self._pending.sum(), *changes], cycle)
         self._cycle, self._pending, self._spoiled = cycle, Pending(), False
         self._journal.begin()

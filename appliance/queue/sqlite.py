@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+from appliance import safeio
 from appliance.queue.rows import apply
 from appliance.queue.store import (
     LAST,
@@ -56,6 +57,8 @@ class SqliteStore:
             self._connection = apsw.Connection(str(path), vfs=vfs)
             try:
                 self._open()
+                with suppress(FileNotFoundError):
+                    safeio.write_again(f"{path}-wal")  # what was read from it just now may be on no disk
             except BaseException:
                 self._connection.close()
                 raise
