@@ -52,6 +52,10 @@ class Guard:
         self.name = name
         self._tokens = {role: read_token(state, role) for role in DOORS[name]}
 
+    def hellos(self) -> list[bytes]:
+        """The first frames that open this door."""
+        return [hello(role, token) for role, token in self._tokens.items()]
+
     def role(self, frame: bytes) -> str:
         """The role that a first frame proves. Raises WrongToken."""
         import hmac  # noqa: PLC0415  # commands, which start often, only say hello

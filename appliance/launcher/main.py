@@ -14,6 +14,7 @@ from appliance.control import Control
 from appliance.door import Guard
 from appliance.launcher import descendants, minder, reach
 from appliance.launcher.limits import networked
+from appliance.launcher.porch import Porch
 from appliance.state import State
 
 CANNOT = 111  # the exit status that asks to be started again later, as qmail's
@@ -68,20 +69,23 @@ class Launcher:
         self._state = state
         self._guard = guard
         self._door = door
+        self._porch = Porch(door, guard)
         self._stop = stop
         self._minders: set[int] = set()
 
     def run(self) -> None:
         """Serve until a signal says stop.  Minders go on without us; they end when `local` does."""
         descendants.adopt()
-        door = self._door.fileno()
+        porch = self._porch
         while True:
-            ready, _, _ = select.select([self._stop, door] if len(self._minders) < MOST else [self._stop], [], [])
+            watched: list[int | socket.socket] = [self._stop]
+            if len(self._minders) < MOST:
+                watched += porch.watched()
+            ready, _, _ = select.select(watched, [], [], porch.patience)
             if self._stop in ready and {signal.SIGTERM, signal.SIGINT} & set(os.read(self._stop, 4096)):
                 return
             self._bury()
-            if door in ready:
-                connection, _ = self._door.accept()
+            for connection in porch.known(ready):
                 with connection:
                     self._fork(connection)
 
@@ -100,7 +104,7 @@ class Launcher:
         status = 111
         try:
             minder.quiet()
-            self._door.close()
+            self._porch.close()
             _libc.prctl(_SET_NAME, b"minder", 0, 0, 0)
             minder.serve(connection, self._guard, self._state)
             status = 0

@@ -4,8 +4,11 @@ from appliance import netstring
 from appliance.envelope import Envelope
 from appliance.errors import MailError, Permanent
 from appliance.qmtpd.handover import Content, hand_over
-from appliance.qmtpd.package import ADDRESS, ADDRESSES, LARGEST, Client, sound
-from appliance.qmtpd.wire import Broken, Wire
+from appliance.qmtpd.package import ADDRESS, LARGEST, Client, sound
+from appliance.qmtpd.wire import Beyond, Broken, Wire
+
+RECIPIENTS = 4000  # of a package, as many as one by SMTP may have; each has an answer that waits here,
+ROOM = 1_000_000  # and bytes of them
 
 
 class _Nobody(Exception):
@@ -66,15 +69,17 @@ class Package:
         wire = self._wire
         self._read = True
         await wire.comma()
-        self._sender = await wire.netstring(ADDRESSES)
-        left = await wire.length(ADDRESSES)
-        decoder = netstring.Decoder(ADDRESSES)
+        self._sender = await wire.netstring(ROOM)
+        left = await wire.length(ROOM)
+        decoder = netstring.Decoder(ROOM)
         good = 0
         async for piece in wire.pieces(left):
             try:
                 found = decoder.feed(piece)
             except netstring.FramingError as error:
                 raise Broken(str(error)) from error
+            if len(self._recipients) + len(found) > RECIPIENTS:
+                raise Beyond(f"more than {RECIPIENTS} recipients in a package")
             for recipient in found:
                 why = self._refusal(recipient, good)
                 good += why is None
