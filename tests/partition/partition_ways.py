@@ -1,0 +1,118 @@
+"""Ways of running Paperpath, probed: each starts the whole of it once, and has what every program was answered."""
+
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SOURCES = ("partition_attempts.py", "partition_inside.py", "partition_probe.py")
+YAML = """\
+version: 1
+hostname: mx.example.org
+listen:
+  smtp: {{address: {address}, port: {port}}}
+  pop3: {{address: 127.0.0.1, port: {pop3}}}
+  qmtp: {{address: 127.0.0.1, port: {qmtp}}}
+domains:
+  example.org:
+    mailboxes:
+      alice:
+        password: "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
+        deliver: ["|python3 partition_inside.py"]
+      bob: {{}}
+    aliases: {{postmaster: [bob]}}
+{more}
+"""
+PATIENCE = 90.0  # seconds, of a busy machine
+
+Answers = dict[str, dict[str, str]]  # of each program: right, and what became of it
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], Any], tell: Callable[[], str]) -> Any:
+    """Until it is true; fails with what is told."""
+    until = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < until, tell()
+        time.sleep(0.1)
+    return value
+
+
+def prepare(folder: Path, address: str = "127.0.0.1", more: str = "", port: int = 0) -> tuple[Path, Path, int]:
+    """The YAML file, a state folder with things to look at, and the port for SMTP."""
+    port = port or free_port()
+    config, state, elsewhere = folder / "config" / "mail.yaml", folder / "state", folder / "elsewhere"
+    home = state / "mail" / "example.org" / "alice"
+    for made in (config.parent, home, state / "queue", elsewhere):
+        made.mkdir(parents=True)
+    config.write_text(YAML.format(address=address, port=port, pop3=free_port(), qmtp=free_port(), more=more))
+    for probe in (state / "mail" / "probe", state / "queue" / "probe", elsewhere / "file"):
+        probe.write_text("x")
+    for source in SOURCES[:2]:
+        shutil.copy(HERE / source, home)
+    elsewhere.chmod(0o777)
+    (elsewhere / "file").chmod(0o666)
+    return config, state, port
+
+
+def send(port: int) -> None:
+    """A message for alice, whose program answers."""
+
+    def sent() -> bool:
+        try:
+            with smtplib.SMTP("127.0.0.1", port, local_hostname="client.example", timeout=20) as session:
+                session.sendmail("", ["alice@example.org"], b"Subject: probe\r\n\r\nhello\r\n")
+        except (OSError, smtplib.SMTPException):
+            return False
+        return True
+
+    wait_for(sent, lambda: "nobody takes mail")
+
+
+def answers_of(log: Callable[[], str], state: Path) -> Answers:
+    """What all programs, and alice's, were answered, as soon as they have all told."""
+    inside = state / "mail" / "example.org" / "alice" / "answers.json"
+    names = {"smtpd", "qmtpd", "queue", "local", "launcher", "remote", "pop3d", "config"}
+
+    def all_told() -> Answers:
+        lines = [json.loads(line) for line in log().splitlines() if line.startswith("{")]
+        told = [line for line in lines if line["event"] == "probed"]
+        found: Answers = {}
+        for line in told:
+            assert found.setdefault(line["program"], line["answers"]) == line["answers"], "processes of a program agree"
+        return found if names <= found.keys() and inside.exists() else {}
+
+    found = wait_for(all_told, lambda: log()[-6000:])
+    return {**found, "program": json.loads(inside.read_text())}
+
+
+def make_run(folder: Path, environment: dict[str, str] | None = None) -> Answers:
+    """As `make run` does it: as the owner of the state folder, which may be root."""
+    config, state, port = prepare(folder)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, HERE / SOURCES[2], folder, "run", "--config", config, "--state", state],
+            stdout=output, stderr=output, start_new_session=True, env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+    try:
+        send(port)
+        return answers_of(log.read_text, state)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
