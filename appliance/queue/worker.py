@@ -90,7 +90,9 @@ class WorkerDoor(Visitor):
 
     def _send_body(self, message: int) -> None:
         """The file's descriptor by SCM_RIGHTS, then the end; nothing if that process does not hold the message."""
-        connection = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        own = os.dup(self.transport.get_extra_info("socket").fileno())
+        # without asking the kernel what it is, which may fail
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, own)
         try:
             if self._channel.holds(self._process, message):
                 fd = self._service.bodies.open(message)

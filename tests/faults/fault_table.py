@@ -28,8 +28,8 @@ _TABLE: tuple[tuple[str, dict[str, tuple[str, ...]]], ...] = (
     ("open openat", {"create": _CREATE, "": _OPEN}),
     ("rename renameat2 unlink unlinkat mkdir mkdirat rmdir link", {"": _NAME}),
     ("ftruncate fallocate sendfile copy_file_range", {"": _WRITE}),
-    ("stat lstat fstat newfstatat statx access faccessat2 readlink readlinkat getdents64 statfs fstatfs chdir chmod "
-     "fchmod getcwd", {"": _LOOK}),
+    (("stat lstat fstat newfstatat statx access faccessat2 readlink readlinkat getdents64 statfs fstatfs chdir chmod "
+     "fchmod getcwd"), {"": _LOOK}),
     ("accept accept4", {"": (*_MAKE, "EINTR")}),
     ("socket socketpair pipe2 memfd_create eventfd2 pidfd_open dup dup2 dup3 landlock_create_ruleset", {"": _MAKE}),
     ("connect sendto sendmsg recvfrom recvmsg sendmmsg", {"": _TALK}),

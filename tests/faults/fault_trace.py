@@ -51,7 +51,11 @@ class Trace:
     def __exit__(self, *_: object) -> None:
         assert self._process.stderr is not None
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(10)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:  # the kernel lets go what it traces when it ends
+            self._process.kill()
+            self._process.wait()
         self._process.stderr.close()
 
     def lines(self) -> list[tuple[int, str]]:
