@@ -2,101 +2,42 @@
 
 Every line has `time` (RFC 3339, UTC), `program`, `event`; every line about a message has
 `message`.  A log write never blocks and never fails a mail: lines wait in memory while the
-reader is slow, and beyond a limit they are dropped and counted.
+reader is slow, and beyond a limit they are dropped and counted.  What strangers can cause without end is counted,
+too, instead of written again and again (`log_flood.py`); a line about a message in the queue never is.
 """
 
 import os
-import select
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _quote
 
-from appliance import qmail_log
+from appliance.log_flood import Flood
+from appliance.log_writer import Writer as _Writer
 
-_WRITE = 4096  # PIPE_BUF: a pipe that polls writable takes this much at once, whole
-_KEEP = 1 << 20  # bytes of lines that wait for a slow reader
-_VALUES = 3750  # of a line's _WRITE, for its values: a longer line would block a pipe that is nearly full
+_VALUES = 3750  # of a line's 4,096 bytes, for its values: a longer line would block a pipe that is nearly full
 
 Value = str | bytes | int | float | None
 
 
-class _Writer:
-    """Lines on their way to a descriptor."""
-
-    def __init__(self) -> None:
-        self.program = "paperpath"
-        self.qmail = False  # control/log asks for qmail's form
-        self.fd = 1
-        self.later: Callable[[], object] | None = None
-        self._lines: list[str] = []
-        self._bytes = 0
-        self._dropped = 0
-        self._second = 0
-        self._stamp = ""
-        self._poll = select.poll()
-        self._polled = -1
-
-    def add(self, event: str, fields: str) -> None:
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        line = (
-            f'{{"time": "{self._stamp}.{int((now - second) * 1000):03d}Z", '
-            f'"program": "{self.program}", "event": "{event}"{fields}}}\n'
-        )
-        if self.qmail and not (line := qmail_log.line(now, self.program, event, fields)):
-            return
-        if self._bytes > _KEEP:
-            self._dropped += 1
-            return
-        if not self._lines and self.later is not None:
-            self.later()
-        self._lines.append(line)
-        self._bytes += len(line)
-        if self.later is None or self._bytes >= _WRITE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what the reader takes now; keep the rest."""
-        if self._polled != self.fd:
-            self._poll = select.poll()
-            self._poll.register(self.fd, select.POLLOUT)
-            self._polled = self.fd
-        lines = self._lines
-        read = True
-        while lines:
-            count, size = 0, 0
-            for line in lines:  # as many whole lines as one write takes
-                if count and size + len(line) > _WRITE:
-                    break
-                count, size = count + 1, size + len(line)
-            if not any(events & select.POLLOUT for _, events in self._poll.poll(0)):
-                return
-            try:
-                os.write(self.fd, "".join(lines[:count]).encode())
-            except BlockingIOError:
-                return
-            except OSError:  # nobody reads the log any more; mail goes on
-                self._dropped += count
-                read = False
-            del lines[:count]
-            self._bytes -= size
-        if self._dropped and read:
-            dropped, self._dropped = self._dropped, 0
-            self.add("log_dropped", f', "lines": {dropped}')
-
-
 _writer = _Writer()
+_flood = Flood()
+_wait: Callable[[float, Callable[[], None]], object] | None = None
 
 
-def setup(program: str, later: Callable[[Callable[[], None]], object] | None = None, fd: int = 1) -> None:
+def setup(
+    program: str,
+    later: Callable[[Callable[[], None]], object] | None = None,
+    fd: int = 1,
+    wait: Callable[[float, Callable[[], None]], object] | None = None,
+) -> None:
     """Name the program in every line from here on.
 
     later: `loop.call_soon` of a program with an event loop: the lines of one turn leave in one
     write.  Without it each line is written at once.
+    wait: its `loop.call_later`: what was counted is told in time.  Without it, with the next line that strangers cause.
     """
+    global _flood, _wait  # one log a process
+    _flood, _wait = Flood(), wait
     _writer.program = program
     _writer.fd = fd
     _writer.later = None if later is None else lambda: later(_writer.flush)
@@ -140,6 +81,21 @@ def _emit(event: str, **fields: Value) -> None:
     _writer.add(event, "".join([f', "{name}": {_text(value, limit)}' for name, value in fields.items()]))
 
 
+def _emit_unless_flooded(event: str, who: str, **fields: Value) -> None:
+    """A line that a stranger can cause: `who` has so many of them a minute, everybody together so many more."""
+    now = time.monotonic()
+    _tell_repeated(now)
+    if _flood.passes(event, who, now):
+        _emit(event, **fields)
+    elif _flood.counted == 1 and _wait is not None:
+        _wait(_flood.window, lambda: _tell_repeated(time.monotonic()))
+
+
+def _tell_repeated(now: float) -> None:
+    for repeated in _flood.ended(now):
+        _emit("repeated", **repeated._asdict())
+
+
 # -- programs ---------------------------------------------------------------------------
 
 
@@ -155,6 +111,7 @@ def stopping(reason: str) -> None:
 
 def stopped() -> None:
     """A program has finished its work and ends."""
+    _tell_repeated(float("inf"))
     _emit("stopped", pid=os.getpid())
 
 
@@ -165,12 +122,12 @@ def exited(name: str, pid: int, status: str) -> None:
 
 def trouble(what: str, cause: object) -> None:
     """Something failed that should not; what was done about it is in `what`."""
-    _emit("trouble", what=what, cause=str(cause))
+    _emit_unless_flooded("trouble", what, what=what, cause=str(cause))
 
 
 def warning(what: str) -> None:
     """Somebody should read this, and perhaps change something."""
-    _emit("warning", what=what)
+    _emit_unless_flooded("warning", what, what=what)
 
 
 # -- configuration ----------------------------------------------------------------------
@@ -201,7 +158,7 @@ def login(client: str, user: bytes, messages: int) -> None:
 
 def login_failed(client: str, user: bytes, how: str, cause: str) -> None:
     """pop3d: a client was told no, because of its password."""
-    _emit("login_failed", client=client, user=user, how=how, cause=cause)
+    _emit_unless_flooded("login_failed", client, client=client, user=user, how=how, cause=cause)
 
 
 def fetched(client: str, user: bytes, messages: int, size: int, removed: int, ended: str) -> None:
@@ -225,8 +182,9 @@ def refused(
     client: str, helo: bytes, sender: bytes | None, recipient: bytes | None, reply: str, cause: object = None
 ) -> None:
     """smtpd: a client was told no; `reply` is what it saw, `cause` what it did not."""
-    _emit(
+    _emit_unless_flooded(
         "refused",
+        client,
         client=client,
         helo=helo,
         sender=sender,
@@ -238,7 +196,7 @@ def refused(
 
 def session_ended(client: str, reason: str) -> None:
     """smtpd: a session ended otherwise than by QUIT (timeout, disconnect in DATA, garbage)."""
-    _emit("session_ended", client=client, reason=reason)
+    _emit_unless_flooded("session_ended", client, client=client, reason=reason)
 
 
 def queued(message: str, by: str, sender: bytes, recipients: int, size: int) -> None:

@@ -50,9 +50,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 def test_every_event_of_the_log_is_explained() -> None:
     """Whoever reads a log line at 3 a.m. finds its event in docs/operation.md."""
-    source = (ROOT / "appliance" / "log.py").read_text()
-    events = set(re.findall(r"(?:_emit|\.add)\(\s*\"(\w+)\"", source))
-    assert {"received", "log_dropped", "finished"} <= events
+    source = "".join((ROOT / "appliance" / f"{name}.py").read_text() for name in ("log", "log_writer"))
+    events = set(re.findall(r"(?:_emit|_emit_unless_flooded|\.add)\(\s*\"(\w+)\"", source))
+    assert {"received", "refused", "repeated", "log_dropped", "finished"} <= events
     operation = (ROOT / "docs" / "operation.md").read_text()
     for event in events:
         assert f"`{event}`" in operation, event

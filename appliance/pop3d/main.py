@@ -6,7 +6,7 @@ import os
 import signal
 
 from appliance import event_loop, log, partition, sandbox
-from appliance.listener import listen
+from appliance.listener import allow_many_sessions, listen
 from appliance.pop3d.commands import LINE
 from appliance.pop3d.server import Server
 from appliance.state import State
@@ -23,7 +23,8 @@ def main(state: State) -> int:
 
 async def _serve(state: State) -> int:
     loop = asyncio.get_running_loop()
-    log.setup("pop3d", loop.call_soon)
+    log.setup("pop3d", loop.call_soon, wait=loop.call_later)
+    allow_many_sessions()
     terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminated.set)

@@ -23,7 +23,7 @@ def main(state: State) -> int:
 
 async def _serve(state: State) -> int:
     loop = asyncio.get_running_loop()
-    log.setup("qmtpd", loop.call_soon)
+    log.setup("qmtpd", loop.call_soon, wait=loop.call_later)
     allow_many_sessions()
     terminated = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -105,7 +105,7 @@ class Program:
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
-        log.setup("queue", loop.call_soon)
+        log.setup("queue", loop.call_soon, wait=loop.call_later)
         loop.set_exception_handler(_unforeseen)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
