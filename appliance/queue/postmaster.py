@@ -78,7 +78,7 @@ class Postmaster:
     def __init__(self, service: "Service", store: Store) -> None:
         self._service, self._store = service, store
         self.held: set[int] = set()
-        self.dropped: set[int] = set()
+        self.dropped: dict[int, int] = {}  # by how many drops that are not forgotten yet
         self._ending: set[int] = set()  # deliveries on disk that a commit under way drops
 
     def barred(self, message: int) -> bool:
@@ -89,7 +89,8 @@ class Postmaster:
 
     def hold(self, message: int, tell: Tell) -> None:
         """Nothing more is tried until it is released."""
-        self._withdraw(message, self.held)
+        self.held.add(message)
+        self._withdraw(message)
         self._rows(message, tell, lambda rows: self._put(message, ("hold",), rows, tell))
 
     def release(self, message: int, tell: Tell) -> None:
@@ -104,7 +105,8 @@ class Postmaster:
 
     def drop(self, message: int, tell: Tell) -> None:
         """It ends here: nobody else gets it, and nobody is told."""
-        self._withdraw(message, self.dropped)
+        self.dropped[message] = self.dropped.get(message, 0) + 1
+        self._withdraw(message)
         self._rows(message, tell, lambda rows: self._drop(message, rows, tell))
 
     # -- for the service --------------------------------------------------------------------
@@ -121,7 +123,7 @@ class Postmaster:
 
     def left_by_worker(self) -> None:
         """A worker ended, and what it had in hand is ready again: not that of held and dropped messages."""
-        for message in self.held | self.dropped:
+        for message in self.held | self.dropped.keys():
             self._again(message)
 
     def put_off(self, message: int, due: float) -> None:
@@ -135,9 +137,8 @@ class Postmaster:
 
     # -- how ----------------------------------------------------------------------------------
 
-    def _withdraw(self, message: int, barred: set[int]) -> None:
-        """From now on nothing of it begins: what is ready leaves memory."""
-        barred.add(message)
+    def _withdraw(self, message: int) -> None:
+        """Nothing of it begins any more: what is ready leaves memory."""
         for channel in self._service.channels:
             for delivery in channel.withdraw(message):
                 self._service.let_go(delivery.message)
@@ -203,7 +204,9 @@ class Postmaster:
         def look() -> None:
             if message in self._service.messages:
                 self._forget(message)
+            elif self.dropped[message] > 1:  # the other one may be under way
+                self.dropped[message] -= 1
             else:
-                self.dropped.discard(message)
+                del self.dropped[message]
 
         self._service.later(FORGET, look)

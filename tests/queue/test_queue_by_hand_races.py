@@ -121,6 +121,20 @@ def test_a_message_held_while_its_report_is_written_is_held_and_released(desk):
     assert len(worker.taken) == 1
 
 
+def test_a_drop_that_is_forgotten_leaves_another_in_force(desk):
+    """The second one may be under way: until it has ended nothing of the message begins."""
+    message = accepted(desk, A)
+    postmaster = desk.service.postmaster
+    postmaster.drop(message, told()[1])
+    desk.run()
+    desk.advance(59)
+    postmaster.drop(message, told()[1])
+    desk.advance(2)
+    assert postmaster.barred(message)
+    desk.advance(100)
+    assert not postmaster.barred(message)
+
+
 @pytest.mark.parametrize("last", ["release", "drop"])
 def test_what_is_said_while_the_report_of_a_held_message_is_written_counts(desk, last):
     """The report puts its delivery off for ever; the release, or the drop, has looked at the disk before."""
