@@ -46,6 +46,8 @@ _OURS = (b"@mx.here.example", b"@here.example", b".wild.here.example")
 class Queue:
     """Takes what is handed over, and answers when it is asked to."""
 
+    room = 1_000_000  # bytes
+
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self._waiting = []
