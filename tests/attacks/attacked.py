@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -179,6 +180,15 @@ class Attacked:
         name = Path(sys.executable).with_name(str(words[0]))
         environment = {**self.environment, "PAPERPATH_STATE": str(self.appliance.state), **more}
         return subprocess.run([name, *words[1:]], input=letter, capture_output=True, env=environment, check=False)
+
+    def enqueue(self, letter: bytes, envelope: bytes) -> int:
+        """Hand a message to qmail-queue, whose standard output is the envelope; its exit status."""
+        with tempfile.TemporaryFile() as text:
+            text.write(envelope)
+            text.seek(0)
+            environment = {**self.environment, "PAPERPATH_STATE": str(self.appliance.state)}
+            name = Path(sys.executable).with_name("qmail-queue")
+            return subprocess.run([name], input=letter, stdout=text, env=environment, check=False).returncode
 
     @property
     def environment(self) -> dict[str, str]:

@@ -35,6 +35,7 @@ ENDS = [
     (b"\x0b.\x0b", False),
     (b"\xe2\x80\xa8.\xe2\x80\xa8", False),
 ]
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 IDS = [repr(row[0])[2:-1] for row in ENDS]
 SMUGGLED = b"MAIL FROM:<admin@example.org>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil\r\n"
 
@@ -113,10 +114,7 @@ def lanes(host: Attacked, end: bytes, mark: bytes, *, commands: bool) -> int:
 
 
 def test_a_false_end_does_not_end_a_message_that_goes_out(host: Attacked) -> None:
-    """By QMTP, sendmail and mended SMTP such bytes come in; the most careless next host gets each as one message.
-
-    And no bare CR or LF, and no NUL: whatever it takes for a line's end, it sees the lines that we see.
-    """
+    """By QMTP, sendmail and mended SMTP such bytes come in; the most careless next host gets each as one message."""
     host.reached()
     sent = {number: lanes(host, end, b"%d!" % number, commands=number < 4) for number, (end, _) in enumerate(ENDS)}
     letters = host.reached()
@@ -125,8 +123,16 @@ def test_a_false_end_does_not_end_a_message_that_goes_out(host: Attacked) -> Non
         assert sum(headed(content, b"bait %d!" % number) for *_, content in letters) == count, ENDS[number]
     assert len(letters) == sum(sent.values())
     assert all(b"Subject: smuggled" in content for *_, content in letters)
-    for raw in host.victim.raw:
-        assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", raw)
+    assert not [raw for raw in host.victim.raw if BARE.search(raw)]
+
+
+def test_whatever_the_next_host_takes_for_a_line_s_end_it_sees_our_lines(host: Attacked) -> None:
+    """No bare CR or LF leaves, and no NUL."""
+    text = b"\nSubject: lines\n\none\rtwo\r\nthr\0ee\n\rfour\n"
+    assert host.package(text, b"abroad@example.org", sender=b"s@attacker.example")[0][:1] == b"K"
+    host.settled()
+    assert not [raw for raw in host.victim.raw if BARE.search(raw)]
+    assert [raw for raw in host.victim.raw if b"\r\n\r\none\r\ntwo\r\nthree\r\n\r\nfour\r\n.\r\n" in raw]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_what_follows_starttls_in_the_clear_is_in_the_clear(
     with host.attacker(listener) as session:
         session.send(ask + start + b"\r\nNOOP\r\nQUIT\r\n")
         told = session.rest().split(b"\r\n")
-    assert not [line for line in told if start.upper() in line.upper() and line[3:4] == b"-" or line == start]
+    assert not [line for line in told if (start.upper() in line.upper() and line[3:4] == b"-") or line == start]
     said = told[-4:-1]
     assert said[0].startswith(answer)
     assert [line[:3] for line in said[1:]] == ([b"250", b"221"] if listener == "smtp" else [b"+OK", b"+OK"])
