@@ -1,7 +1,8 @@
 """Who is told of a failure, when and how: the sender; of a failed bounce the postmaster; of that one's failure nobody."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from appliance import log
 from appliance.address import is_verp
 from appliance.control import Generation
 from appliance.message import dsn, qsbmf
@@ -63,8 +64,13 @@ class Bounces:
         return b"", sender
 
     def failure(self, name: str, about: About, paragraphs: list[bytes], now: float) -> bytes:
-        """The content of a bounce."""
-        return self._write(self._notice(name, about, paragraphs, now))
+        """The content of a bounce.  Whatever the message does to us, its sender is told."""
+        notice = self._notice(name, about, paragraphs, now)
+        try:
+            return self._write(notice)
+        except Exception as defect:  # noqa: BLE001  # else the message would never end
+            log.trouble("queue: a bounce can't be written, a plain one goes without the message", repr(defect))
+            return qsbmf.bounce(replace(notice, original=b"", whole=False))
 
     def delay(self, name: str, about: About, paragraphs: list[bytes], now: float) -> bytes:
         """The content of a delay notice: never in qmail's format, which knows failures only."""

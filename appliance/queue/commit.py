@@ -39,6 +39,19 @@ class Item(Protocol):
         """On the event loop, after the commit or its failure."""
 
 
+class Removing:
+    """Something that should not be there."""
+
+    keep = False
+
+    def __init__(self, change: Change) -> None:
+        self.change: Change | None = change
+
+    def done(self, error: Exception | None) -> None:
+        if error is not None:
+            log.trouble("queue: it could not be removed", error)
+
+
 class Writer:
     """The one thread that touches the store.
 

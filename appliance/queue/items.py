@@ -36,19 +36,6 @@ class Answering:
         self._answer(self._text)
 
 
-class Removing:
-    """Something that should not be there."""
-
-    keep = False
-
-    def __init__(self, change: Change) -> None:
-        self.change: Change | None = change
-
-    def done(self, error: Exception | None) -> None:
-        if error is not None:
-            log.trouble("queue: it could not be removed", error)
-
-
 class Accepting:
     """A message on its way in."""
 

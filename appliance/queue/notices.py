@@ -13,6 +13,7 @@ from appliance.address import is_verp
 from appliance.envelope import Envelope
 from appliance.message import qsbmf
 from appliance.queue.bounce import DOUBLE, About
+from appliance.queue.commit import Removing
 from appliance.queue.held import Message, message_of
 from appliance.queue.store import NEVER, Change, DeliveryRow, Loaded, NoticeRow, Store, recipients
 
@@ -25,7 +26,7 @@ LONGEST = 300.0  # seconds a timer runs at most, for the clock may be set
 RETRY = 5.0  # seconds after the disk refused, or a look that found nothing to do
 _LIST = re.compile(rb"^(?:list-id:|precedence:[ \t]*(?:bulk|junk|list))", re.IGNORECASE | re.MULTILINE)
 
-Look = tuple[list[Loaded], float | None]
+Look = tuple[set[int], list[Loaded], float | None]  # messages with something due, those that are there, when others are
 
 
 class Letter:
@@ -160,7 +161,8 @@ class Notices:
         def look() -> Look:
             rows = store.notices(SOME)
             due = [row.message for row in rows if row.due <= now]
-            return store.load(due), now if len(due) == SOME else next((row.due for row in rows if row.due > now), None)
+            following = now if len(due) == SOME else next((row.due for row in rows if row.due > now), None)
+            return set(due), store.load(due), following
 
         self._service.writer.read(look, self._looked)
 
@@ -171,7 +173,12 @@ class Notices:
             log.trouble("queue: failures to be reported can't be read, tried again soon", error)
             self.expect(now + RETRY)
             return
-        loaded, following = found
+        due, loaded, following = found
+        for number in sorted(due - {each.message.id for each in loaded}):
+            log.trouble("queue: a notice about a message that is gone was removed", message_id.text(number))
+            change = Change()
+            change.notices = (NoticeRow(number, NEVER, delayed=False),)
+            service.submit(Removing(change))
         for each in loaded:
             # one that is in memory knows of what is not committed yet
             message = service.messages.get(each.message.id) or message_of(each)
@@ -181,7 +188,7 @@ class Notices:
                 letter = self.bounce(message, now) if message.failures else None
                 service.submit(Telling(service, message, letter, message.failures))
         if following is not None:
-            self.expect(following if loaded or following > now else now + RETRY)  # else a damaged database has them
+            self.expect(following if loaded or following > now else now + RETRY)  # else nothing was there to be told
 
     # -- delays -------------------------------------------------------------------------
 
@@ -214,9 +221,12 @@ class Notices:
             public = service.routes.public
             tried = [(row, to) for row in rows if row.attempts for to in recipients(row.recipients)[0]]
             paragraphs = [qsbmf.paragraph(public(to), row.report) for row, to in tried]
-            if paragraphs:
-                letter = self._letter(message, paragraphs, service.bounces.delay, service.clock())
-                service.submit(Telling(service, message, letter, None))
+            try:
+                if paragraphs:
+                    letter = self._letter(message, paragraphs, service.bounces.delay, service.clock())
+                    service.submit(Telling(service, message, letter, None))
+            except Exception as defect:  # noqa: BLE001  # the mail matters more
+                log.trouble("queue: a delay notice can't be written, the next attempt makes it", repr(defect))
         service.let_go(message)
 
     # -- both ---------------------------------------------------------------------------

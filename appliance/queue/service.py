@@ -16,11 +16,11 @@ from appliance.lease import Report
 from appliance.queue import schedule
 from appliance.queue.body import Bodies
 from appliance.queue.bounce import Bounces
-from appliance.queue.commit import Item
+from appliance.queue.commit import Item, Removing
 from appliance.queue.feed import Feed
 from appliance.queue.flow import Flow
 from appliance.queue.held import Held, Message, Worker
-from appliance.queue.items import Accepting, Answering, Removing, Reporting
+from appliance.queue.items import Accepting, Answering, Reporting
 from appliance.queue.leases import Channel
 from appliance.queue.notices import Notices
 from appliance.queue.outcome import judge

@@ -7,7 +7,7 @@ from queue_parts import DONE, LATER, NEVER, Desk, make_state
 
 from appliance import message_id
 from appliance.queue.sqlite import SqliteStore
-from appliance.queue.store import LOCAL, REMOTE
+from appliance.queue.store import LOCAL, REMOTE, Change, NoticeRow
 
 HOUR = 3600
 A, B = b"a@example.org", b"b@example.org"
@@ -293,3 +293,30 @@ def test_a_notice_that_is_committed_while_the_next_attempt_is_read_costs_nobody_
     while worker.taken:
         worker.report(DONE)
     assert [item.message.sender for item in desk.store.listing(0, 10)] == [b""]  # the notice
+
+
+def test_notices_about_messages_that_are_gone_keep_nobody_waiting(opened, lines):
+    """A damaged database has more of them than are looked at together; they go, and who waits behind them is told."""
+    desk = opened()
+    worker = desk.worker(LOCAL)
+    desk.accept([A, B])
+    worker.report(NEVER, LATER)
+    change = Change()
+    change.notices = [NoticeRow(number, desk.now, delayed=False) for number in range(1, 120)]
+    desk.store.commit([change])
+    busy(worker, desk, 4.1)
+    assert len(bounces(desk, lines)) == 1
+    assert desk.store.notices(1) == []
+
+
+def test_a_bounce_that_can_t_be_written_is_a_plain_one(opened, lines, monkeypatch):
+    """A defect of ours keeps nobody from being told, and no message in the queue."""
+    desk = opened()
+    worker = desk.worker(LOCAL)
+    monkeypatch.setattr(desk.service.bounces, "_write", lambda notice: notice.nothing)
+    desk.accept([A])
+    worker.report(NEVER)
+    (bounce,) = bounces(desk, lines)
+    assert b"a@example.org" in bounce
+    assert b"Subject: x" not in bounce
+    assert desk.store.count() == desk.service.count == 1
