@@ -191,6 +191,9 @@ class Channel:
             waiting = self._ready[destination]
             leased = self._out.get(destination, 0)
             own, room = self._allowed(destination) - leased, cap - leased
+            if not waiting:  # it was withdrawn
+                del self._ready[destination]
+                continue
             if own <= 0:
                 self._sated.add(destination)
                 continue

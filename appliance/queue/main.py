@@ -172,6 +172,7 @@ class Program:
             writer.idle and not any(channel.leased for channel in service.channels)
         ):
             await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # what this turn committed is answered at its end: who hears nothing sends it again
         for visitor in self._present.everybody():
             visitor.transport.close()
         await asyncio.sleep(0)
