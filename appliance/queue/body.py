@@ -1,6 +1,7 @@
 """Body files: contents too large for a row, written as they come, synced before the row commits."""
 
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,7 @@ class Bodies:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pool = ThreadPoolExecutor(4, "body")  # its threads start with the first large message
+        self.lost: set[int] = set()  # messages whose file is missing or of another length
         self._bytes = 0
         self._counting = Lock()
 
@@ -74,10 +76,25 @@ class Bodies:
         """Read-only, at its start. Raises OSError."""
         return os.open(self.path(message), os.O_RDONLY)
 
+    def checked(self, message: int, size: int) -> int:
+        """As open. Raises OSError if it is not as long as it was, too: then it is put aside, and its message bounces."""
+        try:
+            fd = self.open(message)
+        except FileNotFoundError:
+            self.lost.add(message)
+            raise
+        found = os.fstat(fd).st_size
+        if found == size:
+            return fd
+        os.close(fd)
+        self.lost.add(message)
+        self._keep(message)
+        raise OSError(f"{self.kept(message)} has {found} bytes, {size} were accepted: its message bounces")
+
     def header(self, message: int) -> bytes:
         """The header of the content; what could not be read is left out, for the bounce matters more."""
         try:
-            fd = self.open(message)
+            fd = os.open(self.kept(message), os.O_RDONLY) if message in self.lost else self.open(message)
             try:
                 return qsbmf.header(os.pread(fd, qsbmf.HEADER, 0))
             finally:
@@ -96,13 +113,48 @@ class Bodies:
             size = self.path(message).stat().st_size
             self.path(message).unlink()
             self._count(-size)
+        self.lost.discard(message)
 
-    def remove_orphans(self, contains: Callable[[int], bool]) -> int:
-        """Remove files that no message owns: a crash came before their commit. Raises OSError."""
+    def kept(self, message: int) -> Path:
+        """Where a damaged file lies, for whoever wants to look at it."""
+        return self.folder.parent / "damaged-bodies" / "body" / str(message)
+
+    def _keep(self, message: int) -> None:
+        kept = self.kept(message)
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (kept.parent.parent / "report").write_text(
+            "Body files of another length than was accepted: those messages have bounced.\n"
+        )
+        self._count(-self.path(message).stat().st_size)
+        self.path(message).rename(kept)
+        safeio.sync_directory(kept.parent)
+
+    def add(self, there: Path, message: int) -> None:
+        """A file from elsewhere becomes this message's, under a second name; durable then. Raises OSError."""
+        here = self.path(message)
+        if here.exists() or not there.exists():
+            return  # a file that is missing is found when it is wanted
+        try:
+            os.link(there, here)
+        except OSError:
+            shutil.copyfile(there, here)
+            with here.open("rb") as copy:
+                os.fsync(copy.fileno())
+        self._count(here.stat().st_size)
+        safeio.sync_directory(self.folder)
+
+    def remove_orphans(self, contains: Callable[[int], bool], aside: Path | None = None) -> int:
+        """Remove files that no message owns: a crash came before their commit. Raises OSError.
+
+        aside  a folder: put them there, for their message may have been lost
+        """
         count = 0
         for entry in os.scandir(self.folder):
             if not entry.name.isdigit() or not contains(int(entry.name)):
-                os.unlink(entry.path)
+                if aside is None:
+                    os.unlink(entry.path)
+                else:
+                    os.rename(entry.path, aside / entry.name)
                 count += 1
             else:
                 self._count(entry.stat().st_size)

@@ -63,6 +63,10 @@ class Bounces:
             return b"", sender[: -len(_VERP)]
         return b"", sender
 
+    def to_postmaster(self) -> tuple[bytes, bytes, bytes]:
+        """Sender, recipient and From address of what only the postmaster is told: as a double bounce."""
+        return DOUBLE, self._postmaster, self._from
+
     def failure(self, name: str, about: About, paragraphs: list[bytes], now: float) -> bytes:
         """The content of a bounce.  Whatever the message does to us, its sender is told."""
         notice = self._notice(name, about, paragraphs, now)

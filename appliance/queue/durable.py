@@ -47,8 +47,10 @@ class DurableStore:
             except BaseException:
                 self._journal.close()
                 raise
-        except BaseException:
+        except BaseException as error:
             self._database.close()
+            if isinstance(error, Unavailable) and self._database.damage:
+                raise Corrupt(f"{database}: {self._database.damage}") from error
             raise
 
     def _recover(self, keep: Callable[[str], None], *, missing: bool) -> None:
@@ -75,8 +77,9 @@ class DurableStore:
         """Take in what the journal has; what is missing in it. Raises OSError; Corrupt if the database is too old for it."""
         if is_closed(self._cycle):
             return ""
-        head, used = self._journal.head(), self._database.ordered and self._database.last() > 0
-        if used and head and later(head, self._cycle):
+        head, ordered = self._journal.head(), self._database.ordered
+        used = ordered and self._database.last() > 0
+        if ordered and head and later(head, self._cycle):
             self._database.keep_log()
             raise Corrupt("the database is older than its journal: the last it was told is lost")
         gaps = unread = 0
@@ -105,6 +108,10 @@ class DurableStore:
         self._database.commit([*self._pending.sum(), *changes], cycle)
         self._cycle, self._pending, self._spoiled = cycle, Pending(), False
         self._journal.begin()
+
+    def on_damage(self, tell: Callable[[str], None]) -> None:
+        """Call this, from any thread, when the database turns out to be damaged."""
+        self._database.damaged = tell
 
     def commit(self, changes: Sequence[Change]) -> None:
         self._pending.check(changes)

@@ -23,6 +23,7 @@ PAGE = 4096
 SIZE = 32 * 1024 * 1024
 _APART = 64 * 1024  # bytes of a record that are worth a copy less, piece by piece
 _HEAD = Struct("<8sII")
+HEAD = _HEAD.size
 _PIECE = 1 << 18  # bytes that are looked through together
 _COUNT = 3  # bytes of a cycle that count
 _REST = 5
@@ -170,6 +171,15 @@ def head(load: Load, size: int) -> bytes | None:
     if not any(data):
         return b""
     return data[:8] if _whole(load, 0, size, data[:8]) is not None else None
+
+
+def newest(load: Load, size: int) -> bytes | None:
+    """The cycle of the first record that is whole, of whichever cycle: a cycle begins at the start of the file."""
+    for position in range(0, size, PAGE):
+        data = bytes(load(position, _HEAD.size))
+        if len(data) == _HEAD.size and any(data) and _whole(load, position, size, data[:8]) is not None:
+            return data[:8]
+    return None
 
 
 def following(cycle: bytes) -> bytes:

@@ -23,9 +23,11 @@ from appliance.queue.door import Visitor
 from appliance.queue.durable import DurableStore
 from appliance.queue.intake import Intake
 from appliance.queue.present import DESCRIPTORS, Present
+from appliance.queue.rescue import aside
+from appliance.queue.rescue.recovery import Recovery
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
-from appliance.queue.store import Refused, Store
+from appliance.queue.store import Refused
 from appliance.queue.worker import WorkerDoor
 from appliance.state import State
 
@@ -41,7 +43,7 @@ def main(state: State) -> int:
     try:
         store = open_store(state)
         bodies = Bodies(state.bodies)
-        orphans = bodies.remove_orphans(store.contains)
+        orphans = bodies.remove_orphans(store.contains, aside.strays(state))
         doors = {name: (Guard(state, name), bind(state.door(name))) for name in ("intake", "lease", "admin")}
         control = Control(state)
         control.current()
@@ -54,13 +56,12 @@ def main(state: State) -> int:
     if orphans:
         log.warning(f"queue: {orphans} unfinished body files of an earlier run removed")
     try:
-        uvloop.run(Program(store, bodies, control, doors).run())
+        return uvloop.run(Program(state, store, bodies, control, doors).run())
     except (OSError, LookupError) as error:
         log.trouble("queue: ended", error)
         return CANNOT
     finally:
         log.flush()
-    return 0
 
 
 def open_store(state: State) -> DurableStore:
@@ -71,7 +72,8 @@ def open_store(state: State) -> DurableStore:
     found = filesystem.kind(state.queue.resolve(), filesystem.TABLE.read_text())
     if filesystem.is_network(found):
         raise Refused(f"{state.queue} lies on a network file system ({found}); the queue needs a local one")
-    store = DurableStore(state.database, state.journal)
+    aside.hold(state.queue)
+    store = aside.open_queue(state)
     safeio.sync_directory(state.queue)
     safeio.sync_directory(state.root)
     return store
@@ -96,14 +98,20 @@ class Program:
     """The queue at work."""
 
     def __init__(
-        self, store: Store, bodies: Bodies, control: Control, doors: dict[str, tuple[Guard, socket.socket]]
+        self,
+        state: State,
+        store: DurableStore,
+        bodies: Bodies,
+        control: Control,
+        doors: dict[str, tuple[Guard, socket.socket]],
     ) -> None:
+        self._state = state
         self._store, self._bodies, self._control, self._doors = store, bodies, control, doors
         self._present = Present()
         self._servers: list[asyncio.Server] = []
 
-    async def run(self) -> None:
-        """Until SIGTERM or SIGINT."""
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT: 0; or until the database turns out to be damaged: 111."""
         loop = asyncio.get_running_loop()
         log.setup("queue", loop.call_soon, wait=loop.call_later)
         loop.set_exception_handler(_unforeseen)
@@ -112,21 +120,36 @@ class Program:
             loop.add_signal_handler(number, stop.set)
         service = Service(self._store, self._control, self._bodies, time.time, loop.call_later)
         writer = Writer(self._store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, service.settled)
+        damage: list[str] = []
+
+        def damaged(what: str) -> None:
+            if not damage:
+                aside.suspect(self._state, what)
+            damage.append(what)
+            loop.call_soon_threadsafe(stop.set)
+
+        self._store.on_damage(damaged)
         writer.start()
         service.connect(writer)
+        self.recovery = Recovery(self._state.queue, service, self._store)
         self._obey(service)
         await self._open(service)
         log.started(service.generation.name, messages=service.count)
         if service.send_log is not None:
             service.send_log.status()
+        recovering = loop.create_task(self.recovery.run())
         await stop.wait()
-        log.stopping("signal")
+        recovering.cancel()
+        if damage:
+            log.trouble("queue: the database is damaged; it is set aside by a new start", damage[0])
+        log.stopping("damage" if damage else "signal")
         if service.send_log is not None:
             service.send_log.stopping()
         await self._close(service, writer)
         log.stopped()
         if service.send_log is not None:
             service.send_log.stopped()
+        return CANNOT if damage else 0
 
     def _obey(self, service: Service) -> None:
         """qmail-send's other signals: look at the configuration, try everything now."""

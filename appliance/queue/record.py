@@ -12,6 +12,7 @@ Rows follow each other, each a letter, its numbers (little endian) and its texts
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from struct import Struct, error
 from typing import Any
 
@@ -71,6 +72,16 @@ def decode(data: bytes) -> list[Change]:
             rows = {each: [] for each in _LETTERS}
         rows[letter].append(row)
     return [*changes, _change(rows)]
+
+
+def legible(data: bytes) -> list[DeliveryRow]:
+    """The new deliveries of a record that is damaged, as far as they can be read: for people, never to be believed."""
+    found: list[DeliveryRow] = []
+    with suppress(Damaged):
+        for letter, row in _rows(data):
+            if letter == b"D":
+                found.append(row)  # those before the damage stay
+    return found
 
 
 def _change(rows: dict[bytes, list[Any]]) -> Change:

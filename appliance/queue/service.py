@@ -32,6 +32,7 @@ from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, 
 from appliance.route import Routes
 
 WAKE = 5.0  # seconds between looks at the configuration while no mail comes
+LOST = Report(Result.PERMANENT, b"The message was damaged on our disk and can't be delivered any more.")
 Answer = Callable[[bytes], None]
 Ways = list[tuple[Way, tuple[bytes, ...]]]
 
@@ -65,8 +66,9 @@ class Service:
         self.flow = Flow(self.channels[LOCAL], clock, later)
         self._store, self._control, self.later = store, control, later
         self.postmaster = Postmaster(self, store)
+        self.coming: set[int] = set()  # messages of a damaged queue, in this one and not marked so yet
         for channel in self.channels:
-            channel.barred = self.postmaster.barred
+            channel.barred = self._barred
         self._ids = Ids(store.last())
         self._stamp = Stamp()
         self.leasing = True
@@ -129,6 +131,10 @@ class Service:
         ways = self._sorter.sort(letter.recipients, alone=is_verp(letter.sender))
         return self._ids.take(len(ways), now), ways
 
+    def new_id(self, deliveries: int) -> int:
+        """For a message that comes from elsewhere; those of its deliveries follow."""
+        return self._ids.take(deliveries, self.clock())
+
     def received(self, message: int, role: str, now: float) -> bytes:
         """The line that comes first in the content."""
         return self._stamp.received(message, role, now)
@@ -190,6 +196,8 @@ class Service:
         now = self.clock()
         if self.postmaster.dropped:
             reports = self.postmaster.reports(delivery, reports)
+        if message.id in self.bodies.lost:
+            reports = [each if each.result is Result.DONE else LOST for each in reports] or [LOST]
         if self.send_log is not None:
             last = schedule.expired(message_id.born(message.id), delivery.started, self._lifetime)
             self.send_log.ended(channel, delivery, reports, last=last)
@@ -253,6 +261,10 @@ class Service:
             self.flow.moved()
         if not delivery.message.held:
             self.messages.pop(delivery.message.id, None)
+
+    def _barred(self, message: int) -> bool:
+        """Whether none of its deliveries may begin now."""
+        return message in self.coming or self.postmaster.barred(message)
 
     def hold(self, message: Message) -> None:
         """A message stays in memory, for a notice about it is under way: what is told of it is what is known here."""

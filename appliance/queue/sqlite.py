@@ -52,6 +52,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, vfs: str | None = None) -> None:
         self._log_bytes = 0
+        self.damage = ""  # what was found last
         self.damaged: Callable[[str], None] = lambda _: None
         try:
             self._connection = apsw.Connection(str(path), vfs=vfs)
@@ -74,7 +75,7 @@ class SqliteStore:
         connection = self._connection
         self.keep_log()  # for what turns out to be damaged stays as it is
         version = prepare(connection)
-        self.ordered = version >= ORDERED or version == 0
+        self.ordered = version >= ORDERED
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         # setting a hook turns automatic checkpoints off; ours are in tidy()
         connection.set_wal_hook(self._log_grew)
@@ -90,7 +91,8 @@ class SqliteStore:
         except _DISK as error:
             if isinstance(error, _DAMAGE):
                 self.keep_log()
-                self.damaged(str(error))
+                self.damage = str(error)
+                self.damaged(self.damage)
             raise Unavailable(f"{type(error).__name__}: {error}") from error
 
     def commit(self, changes: Sequence[Change], cycle: bytes | None = None) -> None:

@@ -95,7 +95,7 @@ class WorkerDoor(Visitor):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, own)
         try:
             if self._channel.holds(self._process, message):
-                fd = self._service.bodies.open(message)
+                fd = self._service.bodies.checked(message, self._service.messages[message].size)
                 try:
                     socket.send_fds(connection, [b"K"], [fd])  # one byte into an empty buffer never blocks
                 finally:
