@@ -6,6 +6,7 @@ for commands, which start often: it imports little.
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from appliance import envelope, netstring
 from appliance.errors import Permanent, Temporary
@@ -105,11 +106,13 @@ def _frames(data: bytes) -> Iterator[bytes]:
 
 
 def _send(connection: socket.socket, *frames: bytes) -> OSError | None:
-    """Why the queue reads no further, if so: it may have answered before the end."""
+    """Why no more can be sent, if so: the queue may have answered before the end, else it hears that this was all."""
     try:
         for frame in frames:
             connection.sendall(frame)
     except OSError as error:
+        with suppress(OSError):  # it is gone
+            connection.shutdown(socket.SHUT_WR)
         return error
     return None
 

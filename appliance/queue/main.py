@@ -18,6 +18,7 @@ from appliance.listener import allow_many_sessions
 from appliance.queue import filesystem
 from appliance.queue.admin import Admin
 from appliance.queue.body import Bodies
+from appliance.queue.clock import Clock
 from appliance.queue.commit import Writer
 from appliance.queue.door import Visitor
 from appliance.queue.durable import DurableStore
@@ -31,6 +32,7 @@ from appliance.queue.store import Refused
 from appliance.queue.worker import WorkerDoor
 from appliance.state import State
 
+CLOCK = 2.0  # seconds between looks whether the clock was set
 PATIENCE = 4.0  # seconds for workers to report what they have in hand when the queue stops
 BACKLOG = 512
 CANNOT = 111  # the exit status that asks to be started again later, as qmail's
@@ -118,7 +120,7 @@ class Program:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        service = Service(self._store, self._control, self._bodies, time.time, loop.call_later)
+        service = Service(self._store, self._control, self._bodies, Clock(), loop.call_later)
         writer = Writer(self._store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, service.settled)
         damage: list[str] = []
 
@@ -129,10 +131,11 @@ class Program:
             loop.call_soon_threadsafe(stop.set)
 
         self._store.on_damage(damaged)
+        late = service.waits_too_long()
         writer.start()
         service.connect(writer)
         self.recovery = Recovery(self._state.queue, service, self._store)
-        self._obey(service)
+        self._obey(service, late=late)
         await self._open(service)
         log.started(service.generation.name, messages=service.count)
         if service.send_log is not None:
@@ -151,8 +154,8 @@ class Program:
             service.send_log.stopped()
         return CANNOT if damage else 0
 
-    def _obey(self, service: Service) -> None:
-        """qmail-send's other signals: look at the configuration, try everything now."""
+    def _obey(self, service: Service, *, late: bool) -> None:
+        """qmail-send's other signals: look at the configuration, try everything now; and so if the clock asks for it."""
         loop = asyncio.get_running_loop()
         retrying: set[asyncio.Task[None]] = set()
 
@@ -168,8 +171,21 @@ class Program:
                 retrying.add(task)
                 task.add_done_callback(retrying.discard)
 
+        def look_at_the_clock() -> None:
+            by = service.clock.set_by()
+            if by > 0:
+                log.warning(f"queue: the clock was set ahead by {by:.0f} s; for an hour nothing expires by it")
+            elif by < 0:
+                log.warning(f"queue: the clock was set back by {-by:.0f} s; all mail that waits is tried now")
+                alarm()
+            loop.call_later(CLOCK, look_at_the_clock)
+
         loop.add_signal_handler(signal.SIGHUP, service.refresh)
         loop.add_signal_handler(signal.SIGALRM, alarm)
+        if late:
+            log.warning("queue: mail waits longer than it should, by a clock that was ahead; all of it is tried now")
+            alarm()
+        look_at_the_clock()
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present

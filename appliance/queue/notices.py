@@ -160,7 +160,7 @@ class Notices:
 
         def look() -> Look:
             rows = store.notices(SOME)
-            due = [row.message for row in rows if row.due <= now]
+            due = [row.message for row in rows if self._is_due(row, now)]
             following = now if len(due) == SOME else next((row.due for row in rows if row.due > now), None)
             return set(due), store.load(due), following
 
@@ -184,18 +184,22 @@ class Notices:
             message = service.messages.get(each.message.id) or message_of(each)
             if message.id in service.postmaster.dropped:
                 continue
-            if message.notice is not None and message.notice.due <= now and message.left:
+            if message.notice is not None and self._is_due(message.notice, now) and message.left:
                 letter = self.bounce(message, now) if message.failures else None
                 service.submit(Telling(service, message, letter, message.failures))
         if following is not None:
             self.expect(following if loaded or following > now else now + RETRY)  # else nothing was there to be told
+
+    def _is_due(self, row: NoticeRow, now: float) -> bool:
+        """What is promised for a time that nothing is promised for now was promised by a clock that was ahead."""
+        return row.due <= now or now + self._service.bounces.report_after < row.due < NEVER
 
     # -- delays -------------------------------------------------------------------------
 
     def put_off(self, message: Message) -> None:
         """An attempt has failed for now: perhaps its sender should know."""
         service, now, wait = self._service, self._service.clock(), self._service.bounces.delay_notice
-        if not wait or now < message_id.born(message.id) + wait or message.id in self._asked:
+        if not wait or now < message_id.born(message.id) + wait or message.id in self._asked or service.clock.doubted:
             return
         if (message.notice is not None and message.notice.delayed) or not self._welcome(message):
             return

@@ -16,6 +16,11 @@ def next_attempt(born: float, started: float, channel: int) -> float:
     return born + (isqrt(age) + _PATIENCE[channel]) ** 2
 
 
+def longest(lifetime: int) -> float:
+    """Seconds between two attempts at most: what waits longer was put off by a clock that was ahead."""
+    return float((isqrt(lifetime) + max(_PATIENCE)) ** 2 - isqrt(lifetime) ** 2)
+
+
 def expired(born: float, started: float, lifetime: int) -> bool:
     """Whether an attempt that starts now is the last one."""
     return started > born + lifetime

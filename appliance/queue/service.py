@@ -16,6 +16,7 @@ from appliance.lease import Report
 from appliance.queue import schedule
 from appliance.queue.body import Bodies
 from appliance.queue.bounce import Bounces
+from appliance.queue.clock import Clock
 from appliance.queue.commit import Item, Removing
 from appliance.queue.feed import Feed
 from appliance.queue.flow import Flow
@@ -28,7 +29,7 @@ from appliance.queue.postmaster import Postmaster
 from appliance.queue.room import Room
 from appliance.queue.send_log import SendLog
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
-from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
+from appliance.queue.store import CHANNELS, LOCAL, NEVER, REMOTE, Change, DeliveryRow, MessageRow, Store, records
 from appliance.route import Routes
 
 WAKE = 5.0  # seconds between looks at the configuration while no mail comes
@@ -57,7 +58,7 @@ class Service:
         clock: Callable[[], float],
         later: Callable[[float, Callable[[], None]], Any],
     ) -> None:
-        self.clock = clock
+        self.clock = clock if isinstance(clock, Clock) else Clock(clock, clock)  # one that nobody sets
         self.bodies = bodies
         self.count = store.count()
         self.messages: dict[int, Message] = {}  # those with deliveries in memory
@@ -199,13 +200,12 @@ class Service:
         if message.id in self.bodies.lost:
             reports = [each if each.result is Result.DONE else LOST for each in reports] or [LOST]
         if self.send_log is not None:
-            last = schedule.expired(message_id.born(message.id), delivery.started, self._lifetime)
-            self.send_log.ended(channel, delivery, reports, last=last)
+            self.send_log.ended(channel, delivery, reports, last=self._last(delivery, now))
         if len(delivery.left) == 1 and len(reports) == 1 and reports[0].result is Result.DONE:
             item = Reporting(self, channel, delivery, Change(done=(delivery.id,)))  # nearly all mail
         else:
             born = message_id.born(message.id)
-            outcome = judge(delivery.left, reports, schedule.expired(born, delivery.started, self._lifetime))
+            outcome = judge(delivery.left, reports, self._last(delivery, now))
             item = Reporting(self, channel, delivery, Change(), outcome)
             due = schedule.next_attempt(born, delivery.started, channel.number)
             item.settle(self.postmaster.due(message.id, due), self.routes)
@@ -219,6 +219,17 @@ class Service:
         else:
             item.finish(now)
         self.submit(item)
+
+    def _last(self, delivery: Held, now: float) -> bool:
+        """Whether an attempt was the last one: not by a clock that was set ahead, and back again meanwhile or perhaps soon."""
+        born, began = message_id.born(delivery.message.id), min(delivery.started, now)
+        return schedule.expired(born, began, self._lifetime) and not self.clock.doubted
+
+    def waits_too_long(self) -> bool:
+        """Whether something on disk waits longer than the schedule lets anything wait. Raises Unavailable."""
+        far = self.clock() + schedule.longest(self._lifetime)
+        dues = [self._store.next_due(channel.number, far) for channel in self.channels]
+        return any(due is not None and due < NEVER for due in dues)
 
     # -- workers ------------------------------------------------------------------------
 

@@ -62,14 +62,25 @@ class Partner:
 
     def __init__(self) -> None:
         self.seen: Counter[bytes] = Counter()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.port = 0
+        self.listen()
 
-    def _accept(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+    def listen(self) -> None:
+        """Be there, at the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self) -> None:
+        """Be gone."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -278,15 +289,15 @@ class Post:
         if (pid := self.pid("queue")) and self.waiting() >= 0:  # by default the signal would end it while it starts
             os.kill(pid, signal.SIGALRM)
 
-    def settle(self, messages: Iterable[Sent], seconds: float = 10) -> None:
-        """Until all that was accepted is where it belongs, and the queue is empty."""
+    def settle(self, messages: Iterable[Sent], seconds: float = 10, *, hurry: bool = True) -> None:
+        """Until all that was accepted is where it belongs, and the queue is empty; hurry: what waits is tried now."""
         messages, hurried = list(messages), 0.0
 
         def settled() -> bool:
             nonlocal hurried
             if not self.missing(messages) and self.waiting() == 0:
                 return True
-            if time.monotonic() - hurried > 0.3:
+            if hurry and time.monotonic() - hurried > 0.3:
                 hurried = time.monotonic()
                 self.hurry()
             return False
