@@ -11,6 +11,8 @@ from appliance.config import passwords, raw
 from appliance.config.model import Configuration, Domain, Route
 
 USER = "paperpath:10025:0"  # nominal: everything runs as the uid the container was given
+# at the host's own name; the postmaster has their mail: that of cron and of answers to bounces is for somebody's eyes
+HOST = ("postmaster", "mailer-daemon", "root")  # the aliases without which qmail's INSTALL lets no host be
 
 
 def compile_files(configuration: Configuration) -> dict[str, bytes]:
@@ -101,26 +103,28 @@ def _assign(configuration: Configuration) -> bytes:
         # with it, a wildcard of qmail's users never gets what a domain does not know
         if domain.aliases or domain.catch_all or configuration.users.assign:
             lines.append(f"+{domain.name}-:{USER}:{home}:-::")
-    if own_postmaster(configuration):
-        lines.append(f"=postmaster:{USER}:mail:-:postmaster:")
+    lines += [f"={name}:{USER}:mail:-:{name}:" for name in own_names(configuration)]
     return _lines(lines) + b"".join(line + b"\n" for line in (*configuration.users.assign, b"."))
 
 
-def own_postmaster(configuration: Configuration) -> bool:
-    """The host's postmaster is one that we make: the hostname is no domain, and no user of qmail's is it."""
+def own_names(configuration: Configuration) -> list[str]:
+    """Those of HOST that we make: all, unless the hostname is a domain, but for those that are users of qmail's."""
     if configuration.hostname in {domain.name for domain in configuration.domains}:
-        return False
-    keys = (line.partition(b":")[0].lower() for line in configuration.users.assign)
-    wanted = b"postmaster"
-    return not any(wanted.startswith(key[1:]) if key[:1] == b"+" else key[1:] == wanted for key in keys)
+        return []
+    keys = [line.partition(b":")[0].lower() for line in configuration.users.assign]
+
+    def taken(name: bytes) -> bool:
+        return any(name.startswith(key[1:]) if key[:1] == b"+" else key[1:] == name for key in keys)
+
+    return [name for name in HOST if not taken(name.encode())]
 
 
 def _dot_qmail(configuration: Configuration) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for domain in configuration.domains:
         files |= _domain(domain)
-    if own_postmaster(configuration):
-        files["mail/.qmail-postmaster"] = _lines([f"&{configuration.postmaster}"])
+    for name in own_names(configuration):
+        files[f"mail/{alias_file(name)}"] = _lines([f"&{configuration.postmaster}"])
     for home, inner in configuration.users.homes:
         files |= {f"{home}/{name}": _lines(lines) for name, lines in inner}
     return files

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance import dotqmail
-from appliance.config.compile import alias_file, own_postmaster
+from appliance.config.compile import alias_file, own_names
 from appliance.config.model import Configuration, Domain, Mailbox
 from appliance.config.problem import Path
 
@@ -32,10 +32,9 @@ class Directory:
                     self._extensions[f"{box.name}@{domain.name}"] = _extensions(domain, box)
         if configuration.hostname not in self._domains:
             self._domains[configuration.hostname] = {}
-            if own_postmaster(configuration):
-                name = f"postmaster@{configuration.hostname}"
-                postmaster = Entry(("postmaster",), name, (configuration.postmaster,))
-                self._domains[configuration.hostname] = {alias_file("postmaster"): postmaster}
+            for name in own_names(configuration):
+                entry = Entry(("postmaster",), f"{name}@{configuration.hostname}", (configuration.postmaster,))
+                self._domains[configuration.hostname][alias_file(name)] = entry
 
     @property
     def entries(self) -> list[Entry]:

@@ -159,7 +159,7 @@ def loops(configuration: Configuration, _: Unsound) -> Iterator[Finding]:
 
 
 def _loop(way: list[Entry], entry: Entry) -> Finding:
-    circle = way[way.index(entry) :]
+    circle = way[[each.path for each in way].index(entry.path) :]
     names = " → ".join(each.name for each in (*circle, entry))
     return Finding(circle[0].path, f"a loop, {names}; mail would go round for ever: take one step out", at_key=True)
 

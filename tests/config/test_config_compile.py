@@ -74,10 +74,11 @@ def test_another_content_has_another_name():
     assert len({generation_name(files) for files in sets}) == len(sets)
 
 
-def test_bare_postmaster_leads_to_the_postmaster():
-    """postmaster, and postmaster at the hostname, reach the first domain's postmaster."""
+@pytest.mark.parametrize("name", [b"postmaster", b"mailer-daemon", b"root"])
+def test_names_that_every_host_has_lead_to_the_postmaster(name):
+    """Bare, and at the hostname, they reach the first domain's postmaster."""
     files = compiled({"a.example": {"mailboxes": {"x": {}}, "aliases": {"postmaster": ["x"]}}})
-    user = users.Users(files["users/cdb"]).find(b"Postmaster")
+    user = users.Users(files["users/cdb"]).find(name.title())
     assert files[(user.home + b"/" + dotqmail.file_name(user.dash, user.ext)).decode()] == b"&postmaster@a.example\n"
     assert (files["control/doublebounceto"], files["control/doublebouncehost"]) == (b"postmaster\n", b"a.example\n")
 
