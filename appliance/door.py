@@ -6,16 +6,20 @@ first frame on any connection is `role token`.
 """
 
 import os
+import socket
+from pathlib import Path
 
 from appliance import netstring
 from appliance.state import State
 
-# who may enter where; a program's role is its name
+# who may enter where; a program's role at the queue is its name
 DOORS: dict[str, frozenset[str]] = {
     "intake": frozenset({"smtpd", "local", "inject", "qmtpd"}),
     "lease": frozenset({"local", "remote"}),
     "admin": frozenset({"admin"}),
-    "launch": frozenset({"local"}),  # the launcher's
+    "launch": frozenset(
+        {"programs"}
+    ),  # the launcher's: `local` has programs started, by a token that opens nothing else
 }
 ROLES = sorted(frozenset[str]().union(*DOORS.values()))
 
@@ -38,6 +42,18 @@ def make_tokens(state: State) -> None:
 def read_token(state: State, role: str) -> bytes:
     """The token of a role. Raises OSError."""
     return (state.tokens / role).read_bytes()
+
+
+def make(path: Path) -> socket.socket:
+    """A door at which nobody waits yet, for our own uid only; in a folder where others come, for them, too. Raises OSError."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o111 if path.parent.stat().st_mode & 0o001 else 0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    return listener
 
 
 def hello(role: str, token: bytes) -> bytes:

@@ -5,8 +5,26 @@ none, so a durable name needs a sync of its own.
 """
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+
+def is_shared(folder: str | Path) -> bool:
+    """Whether programs of several users share it (supervise/users.py): its group comes in, and has what is made there.
+
+    Raises OSError.
+    """
+    mode = os.stat(folder).st_mode
+    return bool(mode & stat.S_ISGID and mode & stat.S_IXGRP)
+
+
+def keep_private(folder: str | Path) -> None:
+    """What this process makes from here on is for its owner only; below a shared folder, for its group, too.
+
+    Raises OSError.
+    """
+    os.umask(0o007 if is_shared(folder) else 0o077)
 
 
 def sync_directory(path: str | Path) -> None:

@@ -15,6 +15,7 @@ from appliance.state import State
 from appliance.supervise import owner
 from appliance.supervise.main import AlreadyRunning, own, preload, supervise, yaml_link
 from appliance.supervise.ports import taken
+from appliance.supervise.users import Users
 
 HELP = "Run the whole appliance in the foreground. SIGTERM or Ctrl-C stops it; SIGHUP looks at the YAML file now; SIGALRM tries all mail that waits."
 NOT = 1  # exit status: it could not be started
@@ -44,10 +45,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"{config}: can't be read: {cause.strerror}", file=sys.stderr)
         return WRONG
     try:
-        owner.settle(state.root, config)
+        status, users = _users(config)
+        if users is None and not status:
+            owner.settle(state.root, config)
+        if status:
+            return status
         lock = own(state)
-        status = _bring_into_force(config, state)
-        return status or _insist(state) or _ports(state) or supervise(state, lock)
+        if users is not None:
+            users.share(state)
+        status = _bring_into_force(config, state, users)
+        return status or _insist(state, users) or _ports(state) or supervise(state, lock, users=users)
     except (owner.Refused, AlreadyRunning) as refusal:
         print(f"paperpath run: {refusal}", file=sys.stderr)
     except OSError as cause:
@@ -55,7 +62,34 @@ def run(args: argparse.Namespace) -> int:
     return NOT
 
 
-def _bring_into_force(config: Path, state: State) -> int:
+def _users(config: Path) -> tuple[int, Users | None]:
+    """The users that a root's configuration asks for, read by a child; or the exit status that its mistakes deserve."""
+    if os.geteuid() != 0 or not config.is_file():
+        return 0, None
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        from appliance.config.pipeline import ConfigError, read  # noqa: PLC0415  # only the child needs it
+
+        status = NOT
+        try:
+            os.write(tell, b"%d" % read(config).hardening_users)
+            status = 0
+        except ConfigError as error:
+            print(*error.problems, sep="\n", file=sys.stderr, flush=True)
+            status = WRONG
+        except OSError as cause:
+            print(f"paperpath run: {config} can't be read: {cause}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(status)
+    os.close(tell)
+    with open(told, "rb") as answer:
+        base = int(answer.read() or b"0")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return (NOT if status < 0 else status), Users(base) if base else None
+
+
+def _bring_into_force(config: Path, state: State, users: Users | None) -> int:
     """Check, compile and activate in a child, whose libraries nobody needs later; meanwhile import the programs'."""
     link = yaml_link(state)
     link.unlink(missing_ok=True)
@@ -64,6 +98,8 @@ def _bring_into_force(config: Path, state: State) -> int:
     if pid == 0:
         status = NOT
         try:
+            if users is not None:
+                users.become("config")
             status = _apply(config, state)
         except Exception:  # noqa: BLE001  # this is the process's last frame: nothing else would report it
             traceback.print_exc()
@@ -91,13 +127,16 @@ def _apply(config: Path, state: State) -> int:
     return 0
 
 
-def _insist(state: State) -> int:
+def _insist(state: State, users: Users | None) -> int:
     """`hardening: {required: true}`: rather not run than run with less than the sandbox promises."""
-    if Control(state).current().mapping("hardening").get(b"required") != b"1":
+    asked = Control(state).current().mapping("hardening")
+    if asked.get(b"required") != b"1":
         return 0
     lacking = [*sandbox.missing(sandbox.kernel_abi()), *calls.missing()]
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and users is None:
         lacking.append("it would run as root")
+    if users is None and asked.get(b"users", b"0") != b"0":
+        lacking.append("only root can give each program a user of its own")
     for sentence in lacking:
         print(f"paperpath run: hardening.required: {sentence}", file=sys.stderr)
     return NOT if lacking else 0

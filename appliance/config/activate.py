@@ -41,12 +41,17 @@ def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
             _write(parts, folder, secret=folder.parent == state.secrets)
     if previous != name:
         safeio.replace_link(state.generation, name)
-    for link in ("control", "users"):  # for people and qmail's tools
-        target = f"{state.generation.relative_to(state.root)}/{link}"
-        if not _leads(state.root / link, target):
-            safeio.replace_link(state.root / link, target)
+    for link in ("control", "users"):
+        link_for_people(state, link)
     _retire(state, name, previous)
     return name, previous
+
+
+def link_for_people(state: State, name: str) -> None:
+    """STATE/control and STATE/users, for people and qmail's tools. Raises OSError."""
+    target = f"{state.generation.relative_to(state.root)}/{name}"
+    if not _leads(state.root / name, target):
+        safeio.replace_link(state.root / name, target)
 
 
 def active(state: State) -> str | None:
@@ -104,7 +109,8 @@ def write(files: dict[str, bytes], folder: Path, *, secret: bool = False) -> Non
         if file.parent not in folders:
             file.parent.mkdir(parents=True, exist_ok=True)
             folders.update(parent for parent in file.parents if parent.is_relative_to(folder))
-        safeio.write_file(file, [data], mode=0o600 if secret or path.startswith(_APART) else 0o644)
+        mode = 0o640 if secret and safeio.is_shared(folder) else 0o600 if secret or path.startswith(_APART) else 0o644
+        safeio.write_file(file, [data], mode=mode)
     for each in sorted(folders, reverse=True):
         safeio.sync_directory(each)
 

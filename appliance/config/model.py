@@ -138,6 +138,7 @@ class Configuration:
     programs: tuple[tuple[str, int], ...]
     networked: tuple[str, ...]
     hardening_required: bool
+    hardening_users: int
     certificate: str | None
     users: Users
     control: tuple[tuple[str, tuple[str, ...]], ...]
@@ -168,6 +169,7 @@ def build(tree: dict[str, Any]) -> Configuration:
         programs=_programs(tree["programs"]),
         networked=tuple(tree["programs"]["network"]),
         hardening_required=tree["hardening"]["required"],
+        hardening_users=tree["hardening"]["users"],
         certificate=tls["certificate"] if tls else None,
         users=_users(tree["users"]),
         control=tuple((name, _lines(value)) for name, value in tree["control"].items()),
@@ -181,7 +183,10 @@ def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
         ("concurrencyremote", queue["concurrency"]["remote"]),
         ("databytes", measures.message_size(limits["message_size"])),
         ("freedisk", measures.queue_size(queue["free_disk"])),
-        *((f"max{name}", limits[name]) for name in ("commands", "errors", "hops", "recipients", "refusals", "sessions")),
+        *(
+            (f"max{name}", limits[name])
+            for name in ("commands", "errors", "hops", "recipients", "refusals", "sessions")
+        ),
         ("maxsessionsperclient", limits["sessions_per_client"]),
         ("queuelifetime", measures.duration(queue["lifetime"])),
         ("queuesize", measures.queue_size(queue["size"])),

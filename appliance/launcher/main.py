@@ -9,7 +9,7 @@ import socket
 import traceback
 from typing import NoReturn
 
-from appliance import log, sandbox
+from appliance import door, log, safeio, sandbox
 from appliance.control import Control
 from appliance.door import Guard
 from appliance.launcher import descendants, minder, reach
@@ -39,7 +39,8 @@ def main(state: State) -> int:
             minder.empty(left)
             left.rmdir()
         state.mail.mkdir(mode=0o700, exist_ok=True)
-        door = _listen(state)
+        safeio.keep_private(state.mail)
+        listener = _listen(state)
         lacking = sandbox.lock(reach.around(state, bool(networked(generation))))
     except OSError as error:
         log.trouble("launcher: cannot start", error)
@@ -47,19 +48,16 @@ def main(state: State) -> int:
     for missing in lacking:
         log.warning(missing)
     log.started(generation.name)
-    Launcher(state, guard, door, stop).run()
+    Launcher(state, guard, listener, stop).run()
     log.stopping("signal")
     log.stopped()
     return 0
 
 
 def _listen(state: State) -> socket.socket:
-    path = state.door("launch")
-    path.unlink(missing_ok=True)
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door.bind(str(path))
-    door.listen(64)
-    return door
+    listener = door.make(state.door("launch"))
+    listener.listen(64)
+    return listener
 
 
 class Launcher:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from appliance import sandbox
+from appliance import safeio, sandbox
 from appliance.launcher.limits import Limits
 from appliance.sandbox import Rules
 
@@ -53,8 +53,8 @@ def _become(command: Command, stdin: int, output: int, tell: int) -> NoReturn:
         for descriptor, number in ((stdin, 0), (output, 1), (output, 2)):
             os.dup2(descriptor, number)
         _close_others(tell)
-        os.umask(0o077)
         os.chdir(command.home)
+        safeio.keep_private(command.home)
         sandbox.lock(command.rules)
         _limit(command.limits)
         _as_nobody_had_touched_them()

@@ -132,13 +132,13 @@ class Maildirs:
     def _open(self, folder: bytes, name: bytes) -> int:
         path = folder + b"/tmp" + name
         try:
-            return os.open(path, _NEW_FILE, 0o600)
+            return os.open(path, _NEW_FILE, 0o660)
         except FileNotFoundError:
             if not folder.startswith(self._mail + b"/"):
                 raise
             for sub in (b"/tmp", b"/new", b"/cur"):
                 make_folder(folder + sub)
-            return os.open(path, _NEW_FILE, 0o600)
+            return os.open(path, _NEW_FILE, 0o660)
 
     def _rename(self, letter: Letter) -> bool:
         """Move the file to new/, unless this recipient has failed already."""
@@ -156,12 +156,12 @@ class Maildirs:
 def make_folder(path: bytes) -> None:
     """Make a folder and its parents for their owner only. Raises OSError."""
     try:
-        os.mkdir(path, 0o700)
+        os.mkdir(path, 0o770)
     except FileExistsError:
         return
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
-        os.mkdir(path, 0o700)
+        os.mkdir(path, 0o770)
 
 
 def _remove(letter: Letter, folder: bytes = b"/tmp") -> None:

@@ -25,10 +25,11 @@ def main(state: State) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the byte in the pipe is what stops us
     try:
-        hello = door.hello("local", door.read_token(state, "local"))
+        hello, to_launcher = (door.hello(role, door.read_token(state, role)) for role in ("local", "programs"))
         if not state.mail.is_dir():
             state.mail.mkdir(mode=0o700)
             safeio.sync_directory(state.root)
+        safeio.keep_private(state.mail)
         disk = Disk(os.fsencode(state.mail))
         name = Control(state).current().name
     except OSError as error:
@@ -42,7 +43,7 @@ def main(state: State) -> int:
     log.flush()
     mail = os.fsencode(os.path.abspath(state.mail))
     # one at a time, each synced by itself
-    steps = Steps(state, hello, mail, Maildirs(mail, Disk(mail, whole=False)))
+    steps = Steps(state, hello, to_launcher, mail, Maildirs(mail, Disk(mail, whole=False)))
     Worker(state, hello, Deliverer(state, Maildirs(mail, disk), forwarder, steps), stop).run()
     log.stopping("signal")
     forwarder.close()

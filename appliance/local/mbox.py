@@ -19,7 +19,7 @@ from appliance.message import mbox
 
 LOCK_WITHIN = 30.0  # seconds
 _AGAIN = 0.05  # seconds between two attempts to lock
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
 _WHOLE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock of 64-bit Linux
 
 
@@ -44,7 +44,7 @@ def deliver(
             raise Temporary(451, "4.3.0", "another program has just replaced the mbox")
         size = os.fstat(fd).st_size
         try:
-            safeio.write_all(fd, from_line)
+            safeio.write_all(fd, _apart(fd, size) + from_line)
             for chunk in mbox.quoted(content.chunks(head)):
                 safeio.write_all(fd, chunk)
             os.fsync(fd)
@@ -57,6 +57,12 @@ def deliver(
         safeio.sync_directory(os.fsdecode(os.path.dirname(path)))
 
 
+def _apart(fd: int, size: int) -> bytes:
+    """What a file needs that ends in a message which a crash broke off: else ours would be read as the rest of that."""
+    end = os.pread(fd, 2, max(size - 2, 0))
+    return b"" if end in (b"", b"\n\n") else b"\n" if end.endswith(b"\n") else b"\n\n"
+
+
 def _open(path: bytes, mail: bytes) -> tuple[int, bool]:
     """The file, and whether it may be new."""
     try:
@@ -65,7 +71,7 @@ def _open(path: bytes, mail: bytes) -> tuple[int, bool]:
         folder = os.path.dirname(path)
         if folder.startswith(mail + b"/"):
             make_folder(folder)
-        return os.open(path, _FLAGS | os.O_CREAT, 0o600), True
+        return os.open(path, _FLAGS | os.O_CREAT, 0o660), True
 
 
 def _lock(fd: int) -> None:

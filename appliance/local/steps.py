@@ -58,9 +58,10 @@ class Job:
 class Steps:
     """Carries out jobs, each in a thread of its own."""
 
-    def __init__(self, state: State, hello: bytes, mail: bytes, maildirs: Maildirs) -> None:
+    def __init__(self, state: State, hello: bytes, to_launcher: bytes, mail: bytes, maildirs: Maildirs) -> None:
         self._state = state
         self._hello = hello
+        self._to_launcher = to_launcher
         self._mail = mail
         self.maildirs = maildirs
         self._lock = threading.Lock()
@@ -138,7 +139,7 @@ class Steps:
             try:
                 if ending:
                     raise ConnectionError("this program is stopping")
-                return launch.run(connection, self._hello, request, stdin)
+                return launch.run(connection, self._to_launcher, request, stdin)
             except (OSError, ValueError) as error:
                 raise Temporary(451, "4.3.0", "the mailbox's program was interrupted", error) from error
             finally:

@@ -145,7 +145,7 @@ def _remember(maildir: int, found: list[str], known: "array[int]") -> None:
     new = f"{_CACHE}.{os.getpid()}.{maildir}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(new, flags, 0o600, dir_fd=maildir)
+        fd = os.open(new, flags, 0o660, dir_fd=maildir)
         with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for name, size in zip(found, known, strict=True):
                 if "\n" not in name and not _SIZE.search(name):

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 
-from appliance import event_loop, log, partition, sandbox
+from appliance import event_loop, log, partition, safeio, sandbox
 from appliance.listener import allow_many_sessions, listen
 from appliance.pop3d.commands import LINE
 from appliance.pop3d.server import Server
@@ -35,6 +35,7 @@ async def _serve(state: State) -> int:
         listener = listen(where, shared=False)
         for folder in (state.mail, state.secrets):
             folder.mkdir(mode=0o700, exist_ok=True)
+        safeio.keep_private(state.mail)
         serving = await asyncio.start_server(server.serve, sock=listener, backlog=BACKLOG, limit=LINE)
         port, folders = listener.getsockname()[1], server.configuration.settings.folders
         # it listens, and has read nothing: the loop has not turned since

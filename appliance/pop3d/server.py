@@ -88,7 +88,7 @@ class Server:
             return Mailbox(maildir, inside=True)
         except FileNotFoundError:
             for part in ("tmp", "new", "cur"):
-                os.makedirs(os.path.join(maildir, part), 0o700, exist_ok=True)
+                os.makedirs(os.path.join(maildir, part), 0o770, exist_ok=True)
             return Mailbox(maildir, inside=True)
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from appliance import log
 from appliance.state import State
 from appliance.supervise.programs import Process
+from appliance.supervise.users import Users
 
 EX_SOFTWARE = 70  # sysexits.h: an internal error
 
@@ -20,14 +21,16 @@ _PDEATHSIG, _SET_NAME = 1, 15  # prctl
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become(process: Process, state: State, parent: int, lock: int) -> NoReturn:
-    """Run the program in this freshly forked process, then end it.
+def become(process: Process, state: State, parent: int, lock: int, users: Users | None) -> NoReturn:
+    """Run the program in this freshly forked process, as its own user if there is one, then end it.
 
     parent: the supervisor's pid.  lock: the descriptor that holds the state folder's lock; it stays open, so
     that no second supervisor starts while one of our programs is left.
     """
     status = EX_SOFTWARE
     try:
+        if users is not None:
+            users.become(process.program.name)
         _leave_the_parent(process.name, parent, lock)
         status = importlib.import_module(process.program.module).main(state)
     except SystemExit as end:

@@ -22,7 +22,10 @@ from appliance.control import Control, Generation
 from appliance.state import State
 from appliance.supervise.process import Single
 from appliance.supervise.programs import Program, processes
+from appliance.supervise.users import Users
 
+NEXT_START = "hardening.users is another one now; it counts at the next start"
+NEEDS_ROOT = f"hardening.users: only root can give each program a user of its own; all run as uid {os.geteuid()}"
 IDLE = 1.0  # seconds between two looks at the active generation
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 FORWARDED = {signal.SIGHUP: "config", signal.SIGALRM: "queue"}  # look at the YAML now; try everything now
@@ -86,11 +89,12 @@ class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
     first = True
     test = False
 
-    def __init__(self, state: State, lock: int) -> None:
+    def __init__(self, state: State, lock: int, users: Users | None) -> None:
         tempfile.tempdir = str(state.run)  # it asks for a default folder, and a read-only image may have none
         super().__init__()
         self.state = state
         self.lock = lock
+        self.users = users
         self.pid = os.getpid()
         self.logger = _Log()
         self.poller = _Poller(self)
@@ -182,6 +186,9 @@ class Tree(Supervisor):  # type: ignore[misc]  # supervisor has no types
             self._readable = False
             return
         self._followed, self._readable = generation, True
+        asked = generation.mapping("hardening").get(b"users", b"0")
+        if asked != b"%d" % (self.options.users.base if self.options.users else 0):
+            log.warning(NEXT_START if os.geteuid() == 0 else NEEDS_ROOT)
         self.options.process_group_configs = [Single(self.options, process) for process in wanted]
 
     def _settle(self) -> None:

@@ -75,6 +75,8 @@ def _ask_queue(state: State, generation: Generation, report: Report, known: set[
         report.messages = int(answer["messages"])
         report.workers = {str(role): int(number) for role, number in answer["workers"].items()}
         serves = answer["configuration"]
+        if "short" in answer:
+            report.problems.append(f"there is no room for new mail: {answer['short']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         report.problems.append(f"the queue does not answer: {cause}")
         return

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance import door, log
+from appliance import door, log, sandbox
 from appliance.control import Control
 from appliance.state import State
 from appliance.supervise.programs import PROGRAMS, Program
+from appliance.supervise.users import Users
 
 PATIENCE = 3.0  # seconds in which the programs of a supervisor that was just killed are gone
 
@@ -66,14 +67,17 @@ def preload(programs: Iterable[Program] = PROGRAMS) -> None:
             importlib.import_module(module)
 
 
-def supervise(state: State, lock: int, programs: Iterable[Program] = PROGRAMS) -> int:
+def supervise(state: State, lock: int, programs: Iterable[Program] = PROGRAMS, users: Users | None = None) -> int:
     """Keep the programs running until a signal says stop; return the exit status. Raises OSError."""
     from appliance.supervise.daemon import Options, Tree  # noqa: PLC0415  # heavy: not for `health` and tests
 
     log.setup("supervise")
     _raise_file_limit()
     _make_fresh(state)
-    tree = Tree(Options(state, lock), programs)
+    if users is not None:
+        users.hand_out(state)
+    sandbox.keep_to_oneself()  # and each program, from its first moment
+    tree = Tree(Options(state, lock, users), programs)
     log.started(Control(state).current().name)
     gc.collect()
     gc.freeze()  # the children's collections leave these pages alone, so they stay shared

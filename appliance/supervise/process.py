@@ -33,7 +33,7 @@ class Worker(Subprocess):  # type: ignore[misc]  # supervisor has no types
 
     def _spawn_as_child(self, filename: str, argv: list[str]) -> NoReturn:  # noqa: ARG002  # supervisor's signature
         options = self.config.options
-        child.become(self.config.process, options.state, options.pid, options.lock)
+        child.become(self.config.process, options.state, options.pid, options.lock, options.users)
 
     def change_state(self, new_state: int, expected: bool = True) -> None:
         super().change_state(new_state, expected)

@@ -40,7 +40,7 @@ class Launcher:
     def __init__(self, state: State) -> None:
         self.state = state
         self.log = state.root / "launcher.log"
-        self.hello = door.hello("local", door.read_token(state, "local"))
+        self.hello = door.hello("programs", door.read_token(state, "programs"))
         self.status: int | None = None
         self.pid = os.fork()
         if not self.pid:

@@ -236,8 +236,9 @@ def test_a_home_elsewhere_is_refused(launcher: Launcher, tmp_path: Path) -> None
 
 
 def test_only_local_is_let_in(launcher: Launcher) -> None:
-    """Who has no token, or another role's, gets no program started."""
-    for hello in (door.hello("local", b"0" * 64), door.hello("inject", door.read_token(launcher.state, "inject"))):
+    """Who has no token, or another role's (that by which `local` enters the queue, too), gets no program started."""
+    strangers = [door.hello(role, door.read_token(launcher.state, role)) for role in ("inject", "local", "smtpd")]
+    for hello in (door.hello("programs", b"0" * 64), *strangers):
         with launcher.connect() as connection:
             fd = memory(MESSAGE)
             with pytest.raises(ConnectionError), contextlib.closing(connection):

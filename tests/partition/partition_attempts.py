@@ -57,6 +57,7 @@ class Here:
         self.port = int(str(known["port"]))  # somebody listens there
         self.abstract = str(known["abstract"]).encode()
         self.hello = str(known["hello"]).encode()  # role and token; empty: it has none
+        self.to_launcher = str(known["to_launcher"]).encode()  # the same, for its door
         self.own = Path(str(known["own"]))  # a file that belongs to this program's user, where it has no business
         self.doors = str(known["doors"]).split()  # of other programs
 
@@ -152,7 +153,7 @@ def have_started(here: Here) -> None:
     """By the launcher's door: a program in a mailbox's home."""
     home = os.fsencode(here.state / "mail" / "example.org" / "alice")
     request = home + b"\0exit 0\0USER=alice\0"
-    frames = b"%d:%b,%d:%b," % (len(here.hello), here.hello, len(request), request)
+    frames = b"%d:%b,%d:%b," % (len(here.to_launcher), here.to_launcher, len(request), request)
     nothing = os.open(os.devnull, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
@@ -171,6 +172,23 @@ def fork() -> None:
     if (pid := os.fork()) == 0:
         os._exit(0)
     os.waitpid(pid, 0)
+
+
+def apart(what: Callable[[], object]) -> None:
+    """In a child, if there can be one: it can't be undone."""
+    try:
+        pid = os.fork()
+    except OSError:
+        what()
+        return
+    if pid == 0:
+        try:
+            what()
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    if number := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise OSError(number, os.strerror(number))
 
 
 def execute() -> None:
@@ -275,13 +293,13 @@ RIGHTS: dict[str, Callable[[Here], list[Callable[[], object]]]] = {
         lambda: os.setxattr(here.own, "user.paperpath", b"x"),
     ],
     "become another user": lambda here: [
-        lambda: os.setresuid(4711, 4711, 4711),
-        lambda: os.setgroups([4711]),
+        lambda: apart(lambda: os.setresuid(4711, 4711, 4711)),
+        lambda: apart(lambda: os.setgroups([4711])),
     ],
     "mount and enter namespaces": lambda here: [
-        lambda: call("unshare", _NEWUSER),
+        lambda: apart(lambda: call("unshare", _NEWUSER)),
         lambda: call("setns", 1, 0),
-        lambda: call("mount", b"none", os.fsencode(here.elsewhere), b"tmpfs", 0, None),
+        lambda: call("mount", b"none", os.fsencode(here.elsewhere), b"no such file system", 0, None),
     ],
     "use rare doors of the kernel": lambda here: [
         lambda: call("bpf", 0, b"", 0),

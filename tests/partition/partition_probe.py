@@ -13,6 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from partition_attempts import Here, attempts
 
 from appliance import sandbox
@@ -41,6 +42,7 @@ def here(name: str, state: Path) -> dict[str, object]:
         "port": PORT,
         "abstract": ABSTRACT,
         "hello": hello(state, name) if name in ROLES else "",
+        "to_launcher": hello(state, "programs" if name == "local" else name) if name in ROLES else "",
         "own": str(own),
         "doors": " ".join(door for door in DOORS if door not in own_doors),
     }
@@ -59,7 +61,7 @@ def probing_lock(rules: Rules, abi: int | None = None) -> list[str]:
     state = Path(os.environ["PROBED_STATE"])
     known = here(name, state)
     if name == "launcher":
-        inside = {**known, "hello": hello(state, "inject"), "doors": " ".join(DOORS)}
+        inside = {**known, **dict.fromkeys(("hello", "to_launcher"), hello(state, "inject")), "doors": " ".join(DOORS)}
         (state / "mail/example.org/alice/here.json").write_text(json.dumps(inside))
     lacking = LOCK(rules, abi)
     answers = dict(attempts(Here(**known)))
