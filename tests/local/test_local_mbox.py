@@ -36,6 +36,20 @@ def test_a_message_is_appended_and_can_be_read_back(tmp_path: Path) -> None:
     read.close()
 
 
+@pytest.mark.parametrize("left", [FROM, FROM + HEAD + b"Subject: half\n\nbroken o", FROM + HEAD + TEXT, b"x"])
+def test_a_message_that_a_crash_broke_off_takes_no_other_with_it(tmp_path: Path, left: bytes) -> None:
+    """The next one begins after an empty line, as readers look for it, wherever the end came."""
+    path = tmp_path / "Mailbox"
+    path.write_bytes(left)
+    deliver(path)
+    assert path.read_bytes().startswith(left)
+    assert path.read_bytes()[len(left) :].lstrip(b"\n") == FROM + HEAD + TEXT.replace(b"From", b">From") + b"\n"
+    assert path.read_bytes().endswith(b"\n\n" + FROM + HEAD + TEXT.replace(b"From", b">From") + b"\n")
+    read = mailbox.mbox(str(path))
+    assert list(read)[-1].get_payload() == ">From here on\nend\n"
+    read.close()
+
+
 def test_a_large_message_is_read_from_its_descriptor(tmp_path: Path) -> None:
     """It is quoted chunk by chunk."""
     text = b"Subject: large\n\n" + b"From x\n" * 200_000

@@ -1,0 +1,131 @@
+"""What clients, senders and the postmaster do, each until it was told that it is done.
+
+Whoever hears nothing, or a 4xx, does the same again, as every sender does: so a message may be sent twice, and must never be
+missing.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from crash_letters import Letter, Letters
+from crash_world import PATIENCE, STEP, Stuck, World
+
+from appliance import netstring
+
+EVE = "eve@client.example"
+
+
+class Play:
+    """A world with the letters of the scene at hand."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.letters = Letters(world.state.mail, world.host)
+        self.new = self.letters.new
+        self.mailboxes: list[str] = []  # that the YAML got later
+
+    # -- clients
+
+    def send(self, letter: Letter, *recipients: str, sender: str = EVE, pipelined: bool = True) -> str:
+        """By SMTP, until it is answered 250; the queue's id of it."""
+        verbs = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{to}>" for to in recipients), "DATA"]
+        return self._again(lambda: self._send(letter, verbs, pipelined), "a 250")
+
+    def _again(self, attempt: Callable[[], str | None], what: str) -> str:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, EOFError):
+                if done := attempt():
+                    return done
+            time.sleep(STEP)
+        raise Stuck(f"waited in vain for {what}")
+
+    def _send(self, letter: Letter, verbs: list[str], pipelined: bool) -> str | None:
+        with socket.create_connection(("127.0.0.1", self.world.smtp), PATIENCE) as connection:
+            answers = connection.makefile("rb")
+
+            def say(*lines: str) -> bool:
+                connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
+                return all(hear()[:1] in b"23" for _ in lines)
+
+            def hear() -> bytes:
+                while (line := answers.readline())[3:4] == b"-":
+                    pass
+                if not line:
+                    raise EOFError
+                return line
+
+            hear()
+            if not say("EHLO client.example"):
+                return None
+            if not (say(*verbs) if pipelined else all([say(verb) for verb in verbs])):
+                return None
+            connection.sendall(letter.wire)
+            answer = hear()
+            if not pipelined:
+                connection.sendall(b"QUIT\r\n")
+            return answer.split()[-1].decode() if answer.startswith(b"250") else None
+
+    def send_by_qmtp(self, letter: Letter, *recipients: str) -> str:
+        """By QMTP, until K."""
+        encoded = b"".join(netstring.encode(to.encode()) for to in recipients)
+        package = [b"\n" + letter.content, EVE.encode(), encoded]
+
+        def attempt() -> str | None:
+            with socket.create_connection(("127.0.0.1", self.world.qmtp), PATIENCE) as connection:
+                connection.sendall(b"".join(map(netstring.encode, package)))
+                return "ok" if connection.recv(1000).partition(b":")[2][:1] == b"K" else None
+
+        return self._again(attempt, "K by QMTP")
+
+    def run(self, command: str, words: list[str], *inputs: bytes) -> None:
+        """A command of this machine's users, until its exit status is 0."""
+        files = []
+        for number, data in enumerate(inputs):
+            files.append(self.world.folder / f"input{number}")
+            files[-1].write_bytes(data)
+        self._again(lambda: "ok" if self.world.run(command, words, files) == 0 else None, f"{command} to succeed")
+
+    # -- the postmaster
+
+    def queue(self, verb: str, **more: str) -> list:
+        """A queue command, until it is answered."""
+        answers: list[list] = []
+
+        def attempt() -> str | None:
+            answer = self.world.admin(verb, **more)
+            answers.append(answer or [])
+            return None if answer is None else "answered"
+
+        self._again(attempt, f"an answer to {verb}")
+        return answers[-1]
+
+    def put_off(self, message: str) -> None:
+        """Wait until the log says that a recipient of it is tried again later."""
+        ids = lambda: [event["message"] for event in self.world.events("deferred")]  # noqa: E731
+        self.world.until(lambda: message in ids(), "a deferral", or_killed=True)
+
+    # -- programs
+
+    def stop(self, program: str) -> None:
+        """End a program for good; the armed kill is not meant."""
+        world = self.world
+        world.wanted.discard(program)
+        pid = world.pids[program]
+        world.kill(program)
+        world.until(lambda: not _alive(pid), f"{program}'s end")
+
+    def start(self, program: str) -> None:
+        self.world.wanted.add(program)
+        self.world.start(program)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,244 @@
+"""A running Paperpath without its supervisor: each program is watched, and started again when it ends."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crash_host import NextHost
+from crash_watch import Watch
+
+from appliance import door, netstring
+from appliance.config.apply import apply
+from appliance.config.watch import routing_tables
+from appliance.state import State
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = ("queue", "launcher", "local", "remote", "smtpd", "qmtpd", "config")
+COMMAND = "inject"  # sendmail and qmail-queue
+PATIENCE = 20.0  # seconds until something that must happen has not happened
+QUIET = 0.02  # seconds without a call after which a scene is over
+STEP = 0.002
+
+YAML = """\
+version: 1
+hostname: mx.example.org
+listen:
+  smtp: {{address: 127.0.0.1, port: {smtp}}}
+  qmtp: {{address: 127.0.0.1, port: {qmtp}}}
+domains:
+  example.org:
+    mailboxes:
+      alice: {{}}
+      bob: {{}}
+      postmaster: {{}}
+      mabel: {{deliver: ["./Mailbox"]}}
+      prog: {{deliver: ["|cat >new.$$ && mv new.$$ got.$$"]}}
+{more}
+    aliases:
+      team: [alice, bob]
+relay: {{allow_from: [127.0.0.1/32]}}
+routes:
+  - {{domain: partner.example, via: "smtp://127.0.0.1:{host}"}}
+"""
+
+
+class Stuck(AssertionError):
+    """Something that must happen did not."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class World:
+    """The programs at work on a state folder of their own.
+
+    environment: of the programs; that of a Mutant for programs with a guarantee taken out.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.state = State(folder / "state")
+        self.yaml = folder / "config" / "mail.yaml"
+        self.log_path = folder / "log"
+        self.host = NextHost()
+        self.smtp, self.qmtp = free_port(), free_port()
+        self.watches = {name: Watch(name, str(self.state.root)) for name in (*PROGRAMS, COMMAND)}
+        self.armed: Watch | None = None
+        self.pids: dict[str, int] = {}
+        self.wanted = set(PROGRAMS)
+        self._environment = environment or dict(os.environ)
+        self._asking = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._events: list[dict[str, Any]] = []
+        self._read = 0
+        self._prepare()
+        self._open_stage()
+        for name in PROGRAMS:
+            self.start(name)
+        self.until(self.ready, "all programs at work")
+
+    def _prepare(self) -> None:
+        for path in (self.yaml.parent, self.state.run, self.state.queue, self.state.mail):
+            path.mkdir(parents=True, mode=0o700)
+        self.configure()
+        (self.state.run / "mail.yaml").symlink_to(self.yaml)
+        apply(self.yaml, self.state, routing_tables())
+        door.make_tokens(self.state)
+
+    def configure(self, more: str = "") -> None:
+        """Replace the YAML in one step; more: lines of further mailboxes."""
+        new = self.yaml.with_suffix(".new")
+        new.write_text(YAML.format(smtp=self.smtp, qmtp=self.qmtp, host=self.host.port, more=more))
+        new.replace(self.yaml)
+
+    def _open_stage(self) -> None:
+        self._stage, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, HERE / "crash_stage.py", self.state.root, str(theirs.fileno())]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, pass_fds=[theirs.fileno()]
+            )
+        theirs.close()
+
+    def close(self) -> None:
+        """Everything ends, and nothing is left."""
+        self.wanted.clear()
+        self._stage.close()
+        self._process.wait()  # the programs die with it
+        self.host.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- processes ----------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        self.pids[name] = self._ask(name, {"start": name})
+
+    def run(self, command: str, words: list[str], files: list[Path]) -> int:
+        """A command's exit status; negative if a signal ended it."""
+        return self._wait(self._ask(COMMAND, {"run": command, "words": words, "files": list(map(str, files))}))
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End a program; it is started again only if it is wanted."""
+        os.kill(self.pids[name], number)
+
+    def _ask(self, name: str, request: dict[str, Any]) -> int:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs, self._asking:
+                socket.send_fds(self._stage, [json.dumps(request).encode()], [theirs.fileno()])
+                pid = int(json.loads(self._stage.recv(100)))
+            _, [listener], _, _ = socket.recv_fds(ours, 20, 1)
+        thread = threading.Thread(
+            target=self.watches[name].serve, args=(pid, listener, lambda: self._ended(name, pid)), daemon=True
+        )
+        thread.start()
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+        return pid
+
+    def _wait(self, pid: int) -> int:
+        pidfd = os.pidfd_open(pid)
+        try:
+            if not select.select([pidfd], [], [], PATIENCE * 3)[0]:
+                raise Stuck("a process that should have ended goes on")
+        finally:
+            os.close(pidfd)
+        with self._asking:
+            self._stage.send(json.dumps({"end": pid}).encode())
+            return int(json.loads(self._stage.recv(100)))
+
+    def _ended(self, name: str, pid: int) -> None:
+        """As the supervisor does: what has ended is started again."""
+        if name == COMMAND:
+            return
+        try:
+            self._wait(pid)
+            if name in self.wanted:
+                self.start(name)
+        except OSError:  # the stage has ended
+            return
+
+    # -- what is going on ---------------------------------------------------------------
+
+    def arm(self, program: str, number: int) -> None:
+        """Kill this program before its call of this number; 0: only count the calls of all."""
+        for watch in self.watches.values():
+            watch.arm(0)
+        self.armed = self.watches[program] if number else None
+        if self.armed:
+            self.armed.arm(number)
+
+    @property
+    def killed(self) -> bool:
+        return self.armed is not None and self.armed.killed.is_set()
+
+    def until(self, condition: Callable[[], object], what: str, *, or_killed: bool = False) -> bool:
+        """Wait for a condition, or for the kill; False if it was the kill. Raises Stuck."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if or_killed and self.killed:
+                return False
+            if time.monotonic() > end:
+                raise Stuck(f"waited in vain for {what}; the log ends: {self.log_path.read_text()[-2000:]}")
+            time.sleep(STEP)
+        return True
+
+    def quiet(self) -> bool:
+        """No program has changed anything for a moment."""
+        return time.monotonic() - max(watch.latest for watch in self.watches.values()) > QUIET
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's lines of one event since the last `clean`."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._read)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read += len(whole + newline)
+        self._events += [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+        return [event for event in self._events if event["event"] == name]
+
+    def forget(self) -> None:
+        """The events so far do not matter any more, but for who has started."""
+        self._events = [event for event in self.events("started") if event["pid"] in self.pids.values()]
+
+    def ready(self) -> bool:
+        """Every program has said that it has started, the killed one anew, and the queue sees its workers."""
+        if any(self.watches[name].victim == pid for name, pid in self.pids.items()):
+            return False
+        started = {event["pid"] for event in self.events("started")}
+        workers = self.ping()["workers"]  # smtpd connects with its next message
+        return started.issuperset(self.pids.values()) and bool(workers["local"] and workers["remote"])
+
+    def admin(self, verb: str, **more: str) -> list[dict[str, Any]] | None:
+        """The queue's answer; None if there is none now."""
+        decoder, items = netstring.Decoder(1 << 26), []
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(PATIENCE)
+                connection.connect(str(self.state.door("admin")))
+                hello = door.hello("admin", door.read_token(self.state, "admin"))
+                connection.sendall(hello + netstring.encode(json.dumps({"do": verb, **more}).encode()))
+                while data := connection.recv(1 << 16):
+                    for frame in decoder.feed(data):
+                        if not frame:
+                            return items
+                        items.append(json.loads(frame))
+        except OSError:
+            return None
+        return None
+
+    def ping(self) -> dict[str, Any]:
+        return next(iter(self.admin("ping") or []), {"workers": {"local": 0, "remote": 0}, "messages": -1})
