@@ -99,7 +99,8 @@ class Admin(Visitor):
         local, remote = (len(channel.workers) for channel in service.channels)
         smtpd = sum(1 for v in self._present if isinstance(v, Intake) and v.role == "smtpd" and not v.streaming)
         workers = {"smtpd": smtpd, "local": local, "remote": remote}
-        self._answer({"messages": service.count, "workers": workers, "configuration": service.generation.name})
+        short = {"short": service.room.why} if service.room.short else {}
+        self._answer({"messages": service.count, "workers": workers, "configuration": service.generation.name, **short})
 
     async def _list(self, _request: dict[str, Any]) -> None:
         after, clock = 0, asyncio.get_running_loop().time

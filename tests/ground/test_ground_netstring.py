@@ -1,5 +1,7 @@
 """Netstrings: the frame of everything that programs say to each other."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,18 @@ def test_lengths_have_at_most_nine_digits() -> None:
     """The number of digits bounds what a peer can ask us to wait for."""
     assert netstring.MAX_DIGITS == 9
     assert Decoder(10**9).feed(b"999999999:") == []
+
+
+def test_crumbs_of_a_large_payload_cost_what_they_weigh() -> None:
+    """A payload that comes byte by byte is kept as bytes, not as so many pieces."""
+    decoder = netstring.Decoder(1 << 20)
+    assert decoder.feed(b"1000000:") == []
+    tracemalloc.start()
+    for _ in range(50_000):
+        assert decoder.feed(b"x") == []
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert decoder.kept == 50_000
+    assert kept < 100_000
+    assert decoder.feed(b"x" * 950_000 + b",3:abc,") == [b"x" * 1_000_000, b"abc"]
+    assert decoder.kept == 0
