@@ -61,6 +61,7 @@ LINKS = {
     "/var/qmail/bin": "/usr/bin",
     "/var/qmail/control": f"{STATE}/control",
     "/var/qmail/users": f"{STATE}/users",
+    "/var/lib/qmail": "../qmail",  # Debian's fastforward was compiled for it
 }
 FOLDERS = ("/dev", "/etc/paperpath", "/proc", "/run", "/sys", "/tmp", "/usr/lib64", STATE)  # noqa: S108  # mount points
 

@@ -6,7 +6,7 @@ from containers import wait_until
 pytestmark = pytest.mark.container
 
 ALIASES = """\
-      forwarded: ['|test "$EXT" = forwarded && /var/qmail/bin/forward alice@example.org']
+      forwarded: ['|test "$EXT" = forwarded && read me </var/qmail/control/me && /var/lib/qmail/bin/forward alice@example.org']
       hangs: ['|while :; do :; done']
       calls: ['|python3 -c "import socket; socket.create_connection((\\"127.0.0.1\\", 2525))"; exit 111']
 """
