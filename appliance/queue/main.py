@@ -1,7 +1,6 @@
 """The queue program: open the store, bind the doors, lock in, work until told to stop."""
 
 import asyncio
-import os
 import signal
 import socket
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from appliance import log, partition, safeio, sandbox
+from appliance import door, log, partition, safeio, sandbox
 from appliance.control import Control
 from appliance.door import Guard
 from appliance.listener import allow_many_sessions
@@ -26,6 +25,7 @@ from appliance.queue.intake import Intake
 from appliance.queue.present import DESCRIPTORS, Present
 from appliance.queue.rescue import aside
 from appliance.queue.rescue.recovery import Recovery
+from appliance.queue.rescue.upkeep import Upkeep
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Refused
@@ -82,15 +82,9 @@ def open_store(state: State) -> DurableStore:
 
 
 def bind(path: Path) -> socket.socket:
-    """A listening socket that only our own uid may reach. Raises OSError."""
+    """A listening socket. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
+    listener = door.make(path)
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
@@ -189,10 +183,11 @@ class Program:
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present
+        upkeep = Upkeep(self._state.queue, self._store, self._bodies, self.recovery)
         make: dict[str, Callable[[Guard], Visitor]] = {
             "intake": lambda guard: Intake(guard, present, service),
             "lease": lambda guard: WorkerDoor(guard, present, service),
-            "admin": lambda guard: Admin(guard, present, service, self._store),
+            "admin": lambda guard: Admin(guard, present, service, self._store, upkeep),
         }
         for name, (guard, listener) in self._doors.items():
             server = await loop.create_unix_server(partial(make[name], guard), sock=listener, backlog=BACKLOG)
