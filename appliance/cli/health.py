@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> int:
     report = examine(State(args.state.resolve()))
     if args.json:
         print(json.dumps({"healthy": not report.problems, **asdict(report)}))
-    elif report.problems:
-        print("\n".join(report.problems))
     else:
+        print("\n".join([*report.problems, *report.warnings]), end="\n" if report.problems or report.warnings else "")
+    if not args.json and not report.problems:
         print(f"well: configuration {report.configuration}, {report.messages} messages in the queue")
     return 1 if report.problems else 0

@@ -1,4 +1,4 @@
-"""`paperpath queue list|show|retry|hold|release|drop`: what waits, and why, and what is to become of it."""
+"""`paperpath queue list|show|retry|hold|release|drop`: what waits, and why, and what is to become of it; upkeep.py has the rest."""
 
 import argparse
 import json
@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from appliance import message_id
-from appliance.cli import state_option
+from appliance.cli import state_option, upkeep
+from appliance.queue import damaged
 from appliance.queue.ask import NoAnswer, ask_lines
 from appliance.state import State
 
@@ -23,7 +24,9 @@ BY_HAND = (
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|retry|hold|release|drop")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="list|show|retry|hold|release|drop|check|recover|backup|restore"
+    )
     listing = verbs.add_parser(
         "list", help="each message, and a line for each recipient that has not got it yet; the oldest first"
     )
@@ -34,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     hands = [verbs.add_parser(name, help=text) for name, text in BY_HAND]
     for verb in (retry, *hands):
         verb.add_argument("ids", metavar="ID", nargs="*" if verb is retry else "+", type=_id, help="of a message")
+    upkeep.arguments(verbs)
     for verb in (listing, show, retry, *hands):
         state_option(verb)
         verb.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -48,6 +52,8 @@ def _id(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.verb in upkeep.VERBS:
+        return upkeep.run(args)
     if args.verb == "retry" and bool(args.ids) == args.all:
         print("paperpath queue retry: name messages, or --all", file=sys.stderr)
         return USAGE
@@ -97,6 +103,8 @@ def _look(args: argparse.Namespace) -> int:
         return 1
     if args.verb == "list" and not args.json:
         print(f"messages: {found}, the oldest {age(oldest)} old" if found else "the queue is empty")
+        for note in damaged.notes(args.state.resolve() / "queue"):
+            print(note, file=sys.stderr)
     return 0
 
 

@@ -1,4 +1,7 @@
-"""The admin door: ping, list, show, retry, hold, release, drop, silent; requests and answers are frames of JSON."""
+"""The admin door: ping, list, show, retry, hold, release, drop, silent, check, recover; requests and answers are frames of JSON.
+
+What `backup` answers are the frames of one (rescue/backup.py).
+"""
 
 import asyncio
 import json
@@ -12,6 +15,7 @@ from appliance.queue.intake import Intake
 from appliance.queue.look import PAGE, listed, shown
 from appliance.queue.postmaster import Postmaster
 from appliance.queue.present import Present
+from appliance.queue.rescue.upkeep import Upkeep
 from appliance.queue.retry import retry_all
 from appliance.queue.service import Service
 from appliance.queue.store import Store
@@ -24,9 +28,9 @@ REST = 2.0  # seconds of pause in a list for each second that a page of it took
 class Admin(Visitor):
     """Somebody who asks how the queue is."""
 
-    def __init__(self, guard: Guard, present: Present, service: Service, store: Store) -> None:
+    def __init__(self, guard: Guard, present: Present, service: Service, store: Store, upkeep: Upkeep) -> None:
         super().__init__(guard, present)
-        self._service, self._store = service, store
+        self._service, self._store, self._upkeep = service, store, upkeep
         self._requests: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -152,6 +156,21 @@ class Admin(Visitor):
         _BY_HAND[request["do"]](postmaster, number, tell)
         self._answer({"message": message_id.text(number), "deliveries": await future})
 
+    async def _backup(self, _request: dict[str, Any]) -> None:
+        await self._upkeep.backup(self._read, self._send)
+
+    async def _send(self, frame: bytes) -> None:
+        self.write(netstring.encode(frame))
+        await self._writable.wait()
+        if self.transport.is_closing():
+            raise OSError("nobody reads any more")
+
+    async def _check(self, _request: dict[str, Any]) -> None:
+        await self._upkeep.check(self._read, self._answer)
+
+    async def _recover(self, _request: dict[str, Any]) -> None:
+        self._upkeep.recover(self._answer)
+
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))
         found = await self._read(lambda: self._store.show(number))
@@ -173,5 +192,8 @@ _VERBS = {
     "show": Admin._show,  # noqa: SLF001
     "retry": Admin._retry,  # noqa: SLF001
     **dict.fromkeys(("hold", "release", "drop"), Admin._by_hand),  # noqa: SLF001
+    "backup": Admin._backup,  # noqa: SLF001
+    "check": Admin._check,  # noqa: SLF001
+    "recover": Admin._recover,  # noqa: SLF001
     "silent": Admin._silent,  # noqa: SLF001
 }

@@ -29,6 +29,17 @@ class NoAnswer(OSError):
     """Neither the queue nor its file can be asked; says why."""
 
 
+def is_running(state: State) -> bool:
+    """Whether somebody listens at the admin door."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(str(state.door("admin")))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
+
+
 def ask(state: State, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The items of a `list`, `show`, `ping`, `retry` or `silent`. Raises NoAnswer."""
     return map(json.loads, ask_lines(state, request))

@@ -205,6 +205,10 @@ class DurableStore:
     def last(self) -> int:
         return max(self._pending.last, self._whole().last())
 
+    def unreadable(self) -> int:
+        """Records of the journal that this process wrote and that can't be read any more. Raises OSError."""
+        return self._journal.unreadable(self._cycle)
+
     def untidy(self) -> bool:
         return self._journal.used > self._journal.size * 3 // 4 or self._database.untidy()
 

@@ -90,6 +90,14 @@ class Journal:
         """The cycle of the first record, if that is whole; empty, if there are zeros only. Raises OSError."""
         return head(self._load, self.size) if self.found else None
 
+    def unreadable(self, cycle: bytes) -> int:
+        """Records written in this cycle that can't be read any more: a gap counts once. Raises OSError."""
+        gaps = end = 0
+        for each in self.read(cycle):
+            gaps += isinstance(each, Gap)
+            end = each.end if isinstance(each, Gap) else end + _after(_HEAD.size + len(each))
+        return gaps + (end < self.used)
+
     def _load(self, position: int, length: int) -> memoryview:
         """Read into the buffer; what is there."""
         return self._buffer[: os.preadv(self._fd, [self._buffer[:length]], position)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from appliance import door, endpoint, netstring
 from appliance.control import Control, Generation
+from appliance.queue import damaged
 from appliance.state import State
 from appliance.supervise.programs import PROGRAMS, count, processes
 
@@ -26,9 +27,10 @@ _GREETINGS = {"SMTP": frozenset({b"220", b"421"}), "POP3": frozenset({b"+OK", b"
 
 @dataclass
 class Report:
-    """What was found; `problems` are sentences, none if all is well."""
+    """What was found; `problems` are sentences, none if all is well; so are `warnings`, for people."""
 
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     configuration: str = ""
     messages: int | None = None
     workers: dict[str, int] = field(default_factory=dict)
@@ -50,6 +52,7 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
     report.problems.extend(_full(state))
+    report.warnings.extend(damaged.notes(state.queue))
     listeners = generation.mapping("listen")
     for name, greetings in _GREETINGS.items():
         if where := listeners.get(name.lower().encode()):

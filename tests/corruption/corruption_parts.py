@@ -19,6 +19,7 @@ from appliance.state import State
 TOKEN = re.compile(rb"token-(\d+)-")
 LOCAL, REMOTE = b"alice@example.org", b"x@remote.example"
 DONE = lease.Report(Result.DONE)
+PAPERPATH = Path(sys.executable).with_name("paperpath")
 LARGE = intake.INLINE + 100_000
 
 

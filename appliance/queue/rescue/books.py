@@ -30,6 +30,7 @@ class Books:
         self._folder = folder
         self.known: dict[str, Any] = {}
         self.fed, self.count = _numbers(folder / "fed")
+        self.again = (folder / "again").exists()  # somebody wants all of it once more
         self.told, _ = _numbers(folder / "told")
         self.before, _ = _numbers(folder / "before")  # all ids of the queue that took its place are higher
         if (folder / "found").exists() and (folder / "recovered.sqlite").exists():

@@ -100,7 +100,7 @@ class Recovery:
                 await asyncio.sleep(ROOM)
             began, last = time.monotonic(), page[-1][0].message.id
             page = [each for each in page if each[0].deliveries]
-            if first and page:
+            if (first or books.again) and page:
                 page, first = await self._missing(page), False
             page = await self._take(folder, page, renumber=books.renumber)
             await asyncio.to_thread(books.mark, last, len(page))
