@@ -169,7 +169,8 @@ class Intake(Visitor):
 
         ended  nothing is written after the last chunk: the file is synced with it
         """
-        loop, bodies, databytes = asyncio.get_running_loop(), self._service.bodies, self._service.databytes
+        loop, service = asyncio.get_running_loop(), self._service
+        bodies, databytes = service.bodies, service.databytes
         limit = databytes + len(trace) + TRACE[self.role] if databytes and self.role in TRACE else 0
         some: list[bytes | None] = [trace]
         size, last = 0, False
@@ -188,6 +189,7 @@ class Intake(Visitor):
             if refusal:
                 self._end(refusal)
                 return None
+            service.room.take(len(data))
             await loop.run_in_executor(bodies.pool, partial(bodies.write, file, data, ended=last and ended))
             some = []
         return size

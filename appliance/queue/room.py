@@ -41,11 +41,20 @@ class Room:
         self._looked = self._asked = 0.0
         self._database: int | None = None  # bytes in use, as the store said
         self._listeners: list[Tell] = []
+        self._said = False  # in the log, that there is none
 
     @property
     def short(self) -> bool:
         """Nothing new may come."""
         return self.left <= 0
+
+    def attention(self, idle: float) -> float:
+        """Seconds until the next look while nothing happens."""
+        return idle if self.left >= MUCH else LOOK
+
+    def take(self, size: int) -> None:
+        """So many bytes of a large message have been written since the last look."""
+        self.left -= size
 
     def configure(self, generation: Generation) -> None:
         """Follow a generation."""
@@ -101,7 +110,8 @@ class Room:
         self._database = size if error is None else self._database
 
     def _settle(self, left: int, why: str) -> None:
-        if (left <= 0) != self.short:
+        if (left <= 0) != self._said:
+            self._said = left <= 0
             said = f"new mail is answered 452: {why}" if left <= 0 else "there is room again, new mail is taken"
             log.warning(f"queue: {said}")
         self.why = why if left <= 0 else ""

@@ -263,7 +263,7 @@ class Service:
         self.refresh()
         self.settled()
         if self.leasing:
-            self.later(WAKE, self.wake)
+            self.later(self.room.attention(WAKE), self.wake)
 
     def release(self, channel: Channel, delivery: Held) -> None:
         """A delivery leaves memory."""

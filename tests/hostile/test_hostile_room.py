@@ -1,0 +1,130 @@
+"""Room for new mail: what the disk, its inodes and the queue's own limit leave, and who hears of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hostile_queue import ALICE, SENDER, Queue, frame, letter, pour
+
+from appliance import intake, lease
+from appliance.control import Control
+from appliance.queue.room import FREE, MUCH, SIZE, Room
+from appliance.state import State
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mutation"))
+from mutant import Mutant
+
+GIB, MIB = 1 << 30, 1 << 20
+DISK = {"size": 100 * GIB, "free": 50 * GIB, "inodes": 1_000_000, "inodes_free": 500_000, "bodies": 0, "limit": SIZE}
+ROWS = [  # what is different from DISK, room for new mail, for forwards, whether it is said why
+    ({}, MUCH, True, ""),
+    ({"free": FREE + 10 * MIB}, 10 * MIB, True, ""),
+    ({"free": FREE}, 0, True, "bytes of the disk are free"),
+    ({"free": FREE // 2}, 0, False, "bytes of the disk are free"),
+    ({"free": 0}, 0, False, "bytes of the disk are free"),
+    ({"size": 80 * MIB, "free": 11 * MIB}, MIB, True, ""),  # of a small disk an eighth is enough
+    ({"inodes_free": 999}, 0, True, "999 inodes are free"),
+    ({"inodes_free": 10}, 0, False, "10 inodes are free"),
+    ({"inodes": 80, "inodes_free": 20}, MUCH, True, ""),
+    ({"inodes": 0, "inodes_free": 0}, MUCH, True, ""),  # btrfs has no table of them
+    ({"bodies": SIZE - 5 * MIB}, 5 * MIB, True, ""),
+    ({"bodies": SIZE + 5 * MIB}, 0, True, "queue.size"),
+    ({"limit": 3 * MIB, "bodies": 2 * MIB}, MIB, True, ""),
+]
+
+
+@pytest.mark.parametrize(("different", "left", "forwards", "why"), ROWS)
+def test_what_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, different, left, forwards, why
+) -> None:
+    """New mail leaves free what the mail that is queued needs; forwards of that may use half of it."""
+    disk = DISK | different
+    found = SimpleNamespace(
+        f_blocks=disk["size"] // 4096,
+        f_bavail=disk["free"] // 4096,
+        f_frsize=4096,
+        f_files=disk["inodes"],
+        f_favail=disk["inodes_free"],
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _: found)
+    control = tmp_path / "generations" / "one" / "control"
+    control.mkdir(parents=True)
+    (control / "queuesize").write_text(f"{disk['limit']}\n")
+    (tmp_path / "generations" / "active").symlink_to("one")
+    folder = tmp_path / "queue"
+    folder.mkdir()
+    room = Room(folder, lambda: disk["bodies"], lambda: 0)
+    room.configure(Control(State(tmp_path)).current())
+    told: list[bytes] = []
+    room.tell(told.append)
+    for now in (1000.0, 2000.0):  # the store is asked, and its answer is known at the second look
+        room.look(now, lambda ask, tell: tell(ask(), None))
+    assert (room.left, not room.none, room.short) == (left, forwards, left == 0)
+    assert why in room.why
+    assert bool(why) == room.short
+    assert told[-1] == b"S%d" % left
+
+
+@pytest.mark.parametrize("check", ["free - keep,", "self._most - used < on_disk", "if inodes and"])
+def test_without_a_check_the_table_is_wrong(tmp_path: Path, check: str) -> None:
+    """Shown to fail: without the look at the disk, at the queue's bytes, at the inodes."""
+    without = {"free - keep,": "MUCH,", "self._most - used < on_disk": "False", "if inodes and": "if False and"}
+    mutant = Mutant(tmp_path, {"queue/room.py": [(check, without[check])]})
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "what_there_is_room_for"],
+        env=mutant.environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "failed" in done.stdout
+
+
+def large(queue: Queue, role: str = "smtpd", recipient: bytes = ALICE) -> bytes:
+    """The answer to a message of 300 kB."""
+    with queue.enter("intake", role) as client:
+        pour(client, intake.opening(SENDER, [recipient]) + frame(b"x" * 60_000) * 5 + frame(b""))
+        return client.hear()
+
+
+def test_a_queue_that_is_full_takes_no_new_mail_until_it_has_room_again(tmp_path: Path) -> None:
+    """Its clients hear of it before they send; what is queued goes out, and forwards of it come in; it is said once."""
+    queue = Queue(tmp_path, queuesize="2000000")
+    try:
+        with queue.enter("intake", "smtpd") as client:
+            client.say(frame(b"S"))
+            assert int(client.hear()[1:]) > 1_000_000
+            count = 0
+            while large(queue)[:1] == b"K":
+                count += 1
+                assert count < 30
+            assert count >= 3
+            queue.wait_for(lambda: queue.events("warning"))
+            room = [int(client.hear()[1:])]
+            while room[-1] > 0:
+                room.append(int(client.hear()[1:]))
+            assert room == sorted(room, reverse=True)
+            client.say(letter())
+            assert client.hear() == b"Zno room for new mail now"
+            assert large(queue, "inject") == b"Zno room for new mail now"
+            assert large(queue, "local")[:1] == b"K"  # a forward
+            with queue.enter("admin", "admin") as admin:
+                assert "queue.size" in admin.ask(do="ping")[0]["short"]
+            with queue.enter("lease", "local") as worker:
+                worker.say(lease.encode_credit(100))
+                for _ in range(count + 1):
+                    delivery = lease.decode_delivery(worker.hear())
+                    worker.say(lease.encode_report(delivery.id, [lease.Report(lease.Result.DONE)]))
+                while not int(client.hear()[1:]):
+                    pass
+            assert large(queue)[:1] == b"K"
+        said = [line["what"] for line in queue.events("warning") if "room" in line["what"] or "452" in line["what"]]
+        assert len(said) == 2
+        assert "new mail is answered 452" in said[0]
+        assert "there is room again" in said[1]
+    finally:
+        queue.stop()
