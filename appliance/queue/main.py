@@ -26,13 +26,12 @@ from appliance.queue.present import DESCRIPTORS, Present
 from appliance.queue.rescue import aside
 from appliance.queue.rescue.recovery import Recovery
 from appliance.queue.rescue.upkeep import Upkeep
-from appliance.queue.retry import retry_all
+from appliance.queue.retry import Occasions
 from appliance.queue.service import Service
 from appliance.queue.store import Refused
 from appliance.queue.worker import WorkerDoor
 from appliance.state import State
 
-CLOCK = 2.0  # seconds between looks whether the clock was set
 PATIENCE = 4.0  # seconds for workers to report what they have in hand when the queue stops
 BACKLOG = 512
 CANNOT = 111  # the exit status that asks to be started again later, as qmail's
@@ -151,35 +150,13 @@ class Program:
     def _obey(self, service: Service, *, late: bool) -> None:
         """qmail-send's other signals: look at the configuration, try everything now; and so if the clock asks for it."""
         loop = asyncio.get_running_loop()
-        retrying: set[asyncio.Task[None]] = set()
-
-        async def retry() -> None:
-            try:
-                await retry_all(service, self._store)
-            except OSError as error:
-                log.trouble("queue: not all mail could be made due", error)
-
-        def alarm() -> None:
-            if not retrying:
-                task = loop.create_task(retry())
-                retrying.add(task)
-                task.add_done_callback(retrying.discard)
-
-        def look_at_the_clock() -> None:
-            by = service.clock.set_by()
-            if by > 0:
-                log.warning(f"queue: the clock was set ahead by {by:.0f} s; for an hour nothing expires by it")
-            elif by < 0:
-                log.warning(f"queue: the clock was set back by {-by:.0f} s; all mail that waits is tried now")
-                alarm()
-            loop.call_later(CLOCK, look_at_the_clock)
-
+        occasions = Occasions(service, self._store)
         loop.add_signal_handler(signal.SIGHUP, service.refresh)
-        loop.add_signal_handler(signal.SIGALRM, alarm)
+        loop.add_signal_handler(signal.SIGALRM, occasions.try_all)
         if late:
             log.warning("queue: mail waits longer than it should, by a clock that was ahead; all of it is tried now")
-            alarm()
-        look_at_the_clock()
+            occasions.try_all()
+        occasions.look()
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present

@@ -1,8 +1,9 @@
-"""Everything that waits is tried now: what SIGALRM does to qmail-send."""
+"""Everything that waits is tried now: what SIGALRM does to qmail-send, and what has it done without one."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from appliance import log
 from appliance.queue.store import Brought, Store
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 SOME = 2000  # deliveries looked at together
 REST = 2.0  # seconds of pause for each second that they took: other mail goes on
+LOOK = 2.0  # seconds between looks for an occasion
+SELDOM = 300.0  # seconds between two tries because there is room again: there may soon be none
 
 
 async def retry_all(service: "Service", store: Store) -> int:
@@ -36,3 +39,41 @@ async def retry_all(service: "Service", store: Store) -> int:
             return moved
         after = found.end
         await asyncio.sleep(REST * (loop.time() - began))
+
+
+class Occasions:
+    """What has all mail tried at once: a signal, a clock that was set back, a disk that was full and has room again."""
+
+    def __init__(self, service: "Service", store: Store) -> None:
+        self._service, self._store = service, store
+        self._loop = asyncio.get_running_loop()
+        self._trying: set[asyncio.Task[None]] = set()
+        self._short = False
+        self._freed = -SELDOM
+
+    def try_all(self) -> None:
+        """Now, unless that is being done."""
+        if not self._trying:
+            task = self._loop.create_task(self._try())
+            self._trying.add(task)
+            task.add_done_callback(self._trying.discard)
+
+    async def _try(self) -> None:
+        try:
+            await retry_all(self._service, self._store)
+        except OSError as error:
+            log.trouble("queue: not all mail could be made due", error)
+
+    def look(self) -> None:
+        """Now, and every LOOK seconds."""
+        by, short = self._service.clock.set_by(), self._service.room.short
+        if by > 0:
+            log.warning(f"queue: the clock was set ahead by {by:.0f} s; for an hour nothing expires by it")
+        elif by < 0:
+            log.warning(f"queue: the clock was set back by {-by:.0f} s; all mail that waits is tried now")
+            self.try_all()
+        elif self._short and not short and self._loop.time() - self._freed > SELDOM:
+            self._freed = self._loop.time()
+            self.try_all()  # mailboxes that were full with the disk have room, too
+        self._short = short
+        self._loop.call_later(LOOK, self.look)

@@ -287,7 +287,8 @@ class Post:
     def hurry(self) -> None:
         """Have the queue try everything now."""
         if (pid := self.pid("queue")) and self.waiting() >= 0:  # by default the signal would end it while it starts
-            os.kill(pid, signal.SIGALRM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGALRM)
 
     def settle(self, messages: Iterable[Sent], seconds: float = 10, *, hurry: bool = True) -> None:
         """Until all that was accepted is where it belongs, and the queue is empty; hurry: what waits is tried now."""

@@ -51,7 +51,7 @@ WITHOUT = {
         "getpid gettid getppid getuid geteuid getgid getegid getpgrp umask set_robust_list rseq rt_sigaction "
         "rt_sigprocmask rt_sigreturn sigaltstack exit exit_group lseek getrandom sched_yield sched_getaffinity setsid "
         "getpgid setpgid set_tid_address uname times getrusage restart_syscall arch_prctl getresuid getresgid alarm "
-        "close_range shutdown tgkill ioctl kill capget gettimeofday clock_gettime clock_getres getgroups fadvise64"
+        "close_range shutdown tgkill ioctl kill capget gettimeofday clock_gettime clock_getres getgroups fadvise64 capset"
     ),
     "threads and memory of one process, no file and no socket": (
         "futex mprotect munmap madvise mremap brk prlimit64 getrlimit setrlimit prctl membarrier"
