@@ -1,4 +1,4 @@
-"""`paperpath queue list|show|retry|hold|release|drop`: what waits, and why, and what is to become of it; upkeep.py has the rest."""
+"""`paperpath queue list|show|retry|hold|release|drop`: what waits, and why, and what is to become of it; _upkeep.py has the rest."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from appliance import message_id
-from appliance.cli import state_option, upkeep
+from appliance.cli import _upkeep, state_option
 from appliance.queue import damaged
 from appliance.queue.ask import NoAnswer, ask_lines
 from appliance.state import State
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     hands = [verbs.add_parser(name, help=text) for name, text in BY_HAND]
     for verb in (retry, *hands):
         verb.add_argument("ids", metavar="ID", nargs="*" if verb is retry else "+", type=_id, help="of a message")
-    upkeep.arguments(verbs)
+    _upkeep.arguments(verbs)
     for verb in (listing, show, retry, *hands):
         state_option(verb)
         verb.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -52,8 +52,8 @@ def _id(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.verb in upkeep.VERBS:
-        return upkeep.run(args)
+    if args.verb in _upkeep.VERBS:
+        return _upkeep.run(args)
     if args.verb == "retry" and bool(args.ids) == args.all:
         print("paperpath queue retry: name messages, or --all", file=sys.stderr)
         return USAGE

@@ -291,8 +291,12 @@ def test_database_that_fails_leaves_all_in_the_journal(opened, monkeypatch):
 def test_queue_on_a_full_disk_starts_without_a_journal(opened, monkeypatch):
     """Where there is no room for the journal the queue starts all the same, so that its mail can leave."""
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "no space left")
+    write = os.pwrite
+
+    def full(fd, data, position):
+        if position + len(data) > os.fstat(fd).st_size:
+            raise OSError(errno.ENOSPC, "no space left")
+        return write(fd, data, position)
 
     monkeypatch.setattr(os, "pwrite", full)
     store = opened()

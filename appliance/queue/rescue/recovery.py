@@ -6,6 +6,7 @@ that is stopped or killed in between takes up where it was, and nothing of it co
 
 import asyncio
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,8 @@ class Recovery:
                 await self._wake.wait()
             except (OSError, apsw.Error, ValueError) as error:
                 log.trouble(f"queue: {self.folder or self._queue} can't be recovered now, it is tried again", error)
-                await asyncio.sleep(AGAIN)
+                with suppress(TimeoutError):  # or as soon as somebody asks for it
+                    await asyncio.wait_for(self._wake.wait(), AGAIN)
 
     async def _recover(self, folder: Path) -> None:
         target = folder / "recovered.sqlite"
