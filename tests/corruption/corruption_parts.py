@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "queue"))
 from queue_parts import make_state
 from queue_process import Caller, Running
 
-from appliance import door, envelope, intake, lease, netstring
+from appliance import door, intake, lease
 from appliance.errors import Result
 from appliance.state import State
 
@@ -57,7 +57,7 @@ class Post:
             self.large.add(self._next)
 
     def _note(self, answer: bytes | None, people: tuple[bytes, ...]) -> None:
-        assert answer is not None and answer[:1] == b"K", answer
+        assert (answer or b"")[:1] == b"K", answer
         self.ids[self._next] = answer[1:]
         self.owed |= {(self._next, person) for person in people}
 

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 import pytest
-from corruption_parts import LOCAL, PAPERPATH, REMOTE, Post, Workers, build, copied, overwrite, wait_empty
-from queue_process import Caller, Running
+from corruption_parts import LOCAL, PAPERPATH, REMOTE, Workers, build, copied, overwrite, wait_empty
+from queue_process import Running
 
 from appliance.queue import journal
 from appliance.queue.record import decode

@@ -9,11 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from corruption_parts import LARGE, LOCAL, PAPERPATH, Post, Workers, build, copied, overwrite, wait_empty
+from corruption_parts import PAPERPATH, Post, Workers, build, copied, overwrite, wait_empty
 from queue_parts import make_state
 from queue_process import Running
 
-from appliance.queue.rescue import wal
 from appliance.state import State
 
 

@@ -290,7 +290,6 @@ def test_database_that_fails_leaves_all_in_the_journal(opened, monkeypatch):
 
 def test_queue_on_a_full_disk_starts_without_a_journal(opened, monkeypatch):
     """Where there is no room for the journal the queue starts all the same, so that its mail can leave."""
-
     write = os.pwrite
 
     def full(fd, data, position):
