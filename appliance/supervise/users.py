@@ -45,6 +45,7 @@ class Users(NamedTuple):
 
     def share(self, state: State) -> None:
         """Give each folder of the state folder to those who use it; what belonged to others before, too. Raises OSError."""
+        os.setgroups([self.base + group for group in (ALL, MAIL, DOORS, *NUMBERS.values())])  # chmod(2) asks for that
         for path, owner, group, mode in (
             (state.root, ROOT, ALL, 0o750),
             (state.run, ROOT, DOORS, 0o1771),
