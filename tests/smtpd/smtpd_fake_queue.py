@@ -19,6 +19,7 @@ class FakeQueue:
     def __init__(self, state: State) -> None:
         self.messages: list[tuple[bytes, tuple[bytes, ...], bytes]] = []
         self.answer: bytes | None = b"K"
+        self.room: int | None = None  # bytes of new mail that it has room for; None: it does not say
         self.dropped = 0  # large messages whose connection ended early
         self._state = state
         self._listener: socket.socket | None = None
@@ -78,8 +79,10 @@ class FakeQueue:
                         self.dropped += 1
                         break
                     self._answer(connection, frame[1:], b"".join(chunks))
-                elif frame != b"S":  # it has room, and nothing to say of that
+                elif frame != b"S":
                     self._answer(connection, frame, None)
+                elif self.room is not None:
+                    connection.sendall(netstring.encode(b"S%d" % self.room))
         self._connections.discard(connection)
 
     def _frames(self, connection: socket.socket, decoder: netstring.Decoder):

@@ -54,12 +54,20 @@ def generation(state: State, name: str, control: dict[str, str | None], assign: 
 class Smtpd:
     """The program as its own process; `log` has its lines."""
 
-    def __init__(self, root: Path, control: dict[str, str | None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        control: dict[str, str | None],
+        room: int | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._environment = environment
         self.state = State(root)
         self.state.run.mkdir(parents=True)
         door.make_tokens(self.state)
         generation(self.state, "one", control)
         self.queue = FakeQueue(self.state)
+        self.queue.room = room
         self.queue.start()
         self._output = root / "log"
         self.start()
@@ -70,6 +78,7 @@ class Smtpd:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))", self.state.root],
                 stdout=output,
+                env=self._environment,
             )
         self.port = int(self.wait_for("started")["port"])
 
@@ -87,8 +96,8 @@ class Smtpd:
             time.sleep(0.01)
         raise AssertionError(f"no {event} in {self._output.read_text()}")
 
-    def connect(self) -> "Client":
-        return Client(self.port)
+    def connect(self, address: str = "127.0.0.1") -> "Client":
+        return Client(self.port, address)
 
     def forget_peak(self) -> int:
         """Resident bytes now; `memory` counts from here."""
@@ -111,8 +120,8 @@ class Smtpd:
 class Client:
     """A raw client: what is sent is exactly what is given."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
         self._buffer = b""
 
     def __enter__(self) -> Self:
