@@ -3,11 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 CONFIG ?= config/mail.yaml
 STATE ?= ./state
-ROUNDS ?= 1000
 SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit torture fuzz lock clean
+.PHONY: help run check test unit soak fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -27,8 +26,9 @@ test: packages check image  ## all tests, container tests included
 unit: $(VENV)/.ready-dev  ## the tests that need neither container nor minutes
 	$(VENV)/bin/pytest -m "not container and not slow"
 
-torture: $(VENV)/.ready-dev  ## kill -9 at random instants under load: ROUNDS=1000
-	$(VENV)/bin/python tests/kill/kill_rounds.py --rounds $(ROUNDS)
+soak: SECONDS = 600
+soak: $(VENV)/.ready-dev  ## mail from all sides, faulty next hosts, kills, changes; then an audit: SECONDS=600
+	$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS)
 
 fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECONDS=2 each, TARGETS="smtp yaml" only these
 	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(TARGETS)
