@@ -72,8 +72,10 @@ def test_limit(tmp_path):
         send(running, TEXT[:190_000])
     assert send(running, TEXT[:150_000])
     assert send(running, b"Received: x\n" * 20 + TEXT[:180_000])
-    for role in ("local", "inject"):  # a forward, and a command on this machine
+    for role in ("local", "inject"):  # a forward has no limit, a command on this machine some room for what it adds
         assert send(running, TEXT[:190_000], role=role)
+    with pytest.raises(Permanent, match="too large"):
+        send(running, TEXT[:260_000], role="inject")
     running.wait_for(lambda: len(bodies(running)) == 4)
     running.stop()
 
