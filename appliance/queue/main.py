@@ -26,7 +26,7 @@ from appliance.queue.present import DESCRIPTORS, Present
 from appliance.queue.rescue import aside
 from appliance.queue.rescue.recovery import Recovery
 from appliance.queue.rescue.upkeep import Upkeep
-from appliance.queue.retry import Occasions
+from appliance.queue.retry import Occasions, waits_too_long
 from appliance.queue.service import Service
 from appliance.queue.store import Refused
 from appliance.queue.worker import WorkerDoor
@@ -124,7 +124,7 @@ class Program:
             loop.call_soon_threadsafe(stop.set)
 
         self._store.on_damage(damaged)
-        late = service.waits_too_long()
+        late = waits_too_long(service, self._store)
         writer.start()
         service.connect(writer)
         self.recovery = Recovery(self._state.queue, service, self._store)
@@ -167,7 +167,8 @@ class Program:
             "admin": lambda guard: Admin(guard, present, service, self._store, upkeep),
         }
         for name, (guard, listener) in self._doors.items():
-            server = await loop.create_unix_server(partial(make[name], guard), sock=listener, backlog=BACKLOG)
+            # not create_unix_server, which would remove the socket at the end, and the sandbox does not let it
+            server = await loop.create_server(partial(make[name], guard), sock=listener, backlog=BACKLOG)
             self._servers.append(server)
 
     async def _close(self, service: Service, writer: Writer) -> None:

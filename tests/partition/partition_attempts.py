@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSYS}
+REFUSALS = {errno.EACCES, errno.EPERM, errno.ENOSYS, errno.EROFS}
 _COLUMN = {"x86_64": 0, "aarch64": 1}[platform.machine()]
 # system calls that Python has no function for: their numbers on x86_64 and aarch64
 NUMBERS = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import smtplib
@@ -14,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "container"))
+
+from containers import HARDENED, IMAGE, UID, need_podman, podman  # noqa: E402  # of the tests of the image
+
+BASE = 20000  # the first of one user for each program
+# what root needs to give each program a user of its own
+FOR_USERS = [f"--cap-add={name}" for name in ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")]
 SOURCES = ("partition_attempts.py", "partition_inside.py", "partition_probe.py")
 YAML = """\
 version: 1
@@ -116,3 +123,40 @@ def make_run(folder: Path, environment: dict[str, str] | None = None) -> Answers
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def in_container(folder: Path) -> Answers:
+    """Hardened, as any user: no capability, nothing writable but the state folder."""
+    return _contained(folder, UID, [])
+
+
+def with_users(folder: Path) -> Answers:
+    """In a container that root starts, each program as a user of its own."""
+    return _contained(folder, 0, FOR_USERS, f"hardening: {{required: true, users: {BASE}}}")
+
+
+def _contained(folder: Path, uid: int, options: list[str], more: str = "") -> Answers:
+    need_podman()
+    config, state, _ = prepare(folder, "0.0.0.0", more, port=2525)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, 0)
+    config.parent.chmod(0o755)
+    port, name = free_port(), f"paperpath-test-{secrets.token_hex(4)}"
+    mounts = {config.parent: "/etc/paperpath:ro", state: "/var/lib/paperpath", HERE: "/probe:ro"}
+    podman(
+        *("run", "--detach", "--name", name, *HARDENED, *options, "--user", f"{uid}:0"),
+        *("--publish", f"127.0.0.1:{port}:2525", "--volume", f"{folder / 'elsewhere'}:/probed/elsewhere"),
+        *(word for here, there in mounts.items() for word in ("--volume", f"{here}:{there}")),
+        *("--entrypoint", "python3", IMAGE, f"/probe/{SOURCES[2]}", "/probed"),
+        *("run", "--config", "/etc/paperpath/mail.yaml", "--state", "/var/lib/paperpath"),
+    )
+
+    def log() -> str:
+        done = subprocess.run(["podman", "logs", name], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    try:
+        send(port)
+        return answers_of(log, state)
+    finally:
+        podman("rm", "--force", "--time", "0", name, check=False)
