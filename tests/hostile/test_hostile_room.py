@@ -116,9 +116,11 @@ def test_a_queue_that_is_full_takes_no_new_mail_until_it_has_room_again(tmp_path
                 assert "queue.size" in admin.ask(do="ping")[0]["short"]
             with queue.enter("lease", "local") as worker:
                 worker.say(lease.encode_credit(100))
-                for _ in range(count + 1):
+                for result in (lease.Result.PERMANENT, *[lease.Result.DONE] * count):
                     delivery = lease.decode_delivery(worker.hear())
-                    worker.say(lease.encode_report(delivery.id, [lease.Report(lease.Result.DONE)]))
+                    worker.say(lease.encode_report(delivery.id, [lease.Report(result, b"said so")]))
+                    if result is lease.Result.PERMANENT:
+                        queue.wait_for(lambda: queue.events("bounced"))  # its bounce comes in all the same
                 while not int(client.hear()[1:]):
                     pass
             assert large(queue)[:1] == b"K"
