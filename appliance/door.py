@@ -7,6 +7,7 @@ first frame on any connection is `role token`.
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 from appliance import netstring
@@ -45,10 +46,13 @@ def read_token(state: State, role: str) -> bytes:
 
 
 def make(path: Path) -> socket.socket:
-    """A door at which nobody waits yet, for our own uid only; in a folder where others come, for them, too. Raises OSError."""
+    """A door at which nobody waits yet: for our own uid only, or for all who come into a run/ of several users.
+
+    Such a folder has the sticky bit (supervise/users.py). Raises OSError.
+    """
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o111 if path.parent.stat().st_mode & 0o001 else 0o177)
+    mask = os.umask(0o111 if path.parent.stat().st_mode & stat.S_ISVTX else 0o177)
     try:
         listener.bind(str(path))
     finally:
