@@ -34,6 +34,8 @@ class Letter:
     tail: bytes
     failing: list[str] = dataclasses.field(default_factory=list)
     expected: list[Item] = dataclasses.field(default_factory=list)
+    sent: int = 0  # times
+    withdrawn: bool = False  # but perhaps too late
 
     @property
     def wire(self) -> bytes:
@@ -76,13 +78,15 @@ class Letters:
         """What lies where."""
         items: collections.Counter[Item] = collections.Counter()
         for place, path in self._files():
-            if path not in self._seen or path.name == "Mailbox":
+            found = self._seen.get(path)
+            if found is None:
                 try:
-                    mails = self._split(path)
+                    found = [item for mail in self._split(path) for item in self._items(place, mail)]
                 except FileNotFoundError:  # renamed meanwhile
                     continue
-                self._seen[path] = [item for mail in mails for item in self._items(place, mail)]
-            items.update(self._seen[path])
+                if path.name != "Mailbox" and not any(item.what.startswith("piece") for item in found):
+                    self._seen[path] = found
+            items.update(found)
         for name, mail in list(self._host.taken):
             items.update(self._items(f"host {name.split('.')[0]}", mail))
         return items
@@ -128,7 +132,8 @@ class Letters:
     def surplus(self) -> "collections.Counter[Item]":
         """What is there more often than it must be, or must not be there."""
         wanted = collections.Counter(item for letter in self.letters.values() for item in letter.expected)
-        return self.found() - wanted
+        free = {letter.token for letter in self.letters.values() if letter.withdrawn}
+        return collections.Counter({i: n for i, n in (self.found() - wanted).items() if i.token not in free})
 
     def clear(self) -> None:
         """Everybody has read and removed his mail."""

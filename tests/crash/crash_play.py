@@ -35,7 +35,7 @@ class Play:
         return self._again(lambda: self._send(letter, verbs, pipelined), "a 250")
 
     def _again(self, attempt: Callable[[], str | None], what: str) -> str:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.world.patience
         while time.monotonic() < end:
             with contextlib.suppress(OSError, EOFError):
                 if done := attempt():
@@ -63,6 +63,7 @@ class Play:
                 return None
             if not (say(*verbs) if pipelined else all([say(verb) for verb in verbs])):
                 return None
+            letter.sent += 1
             connection.sendall(letter.wire)
             answer = hear()
             if not pipelined:

@@ -7,48 +7,61 @@ a kill; one call a run.  It is started again, and when nothing waits any more ev
 """
 
 import argparse
-import collections
+import ctypes
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import crash_order
 import crash_report
 from crash_play import Play
 from crash_report import Outcome
 from crash_scenes import SCENES, Scene
 from crash_watch import Point
-from crash_world import COMMAND, PROGRAMS, Stuck, World
+from crash_world import COMMAND, PATIENCE, PROGRAMS, Stuck, World
 
+_SECCOMP, _SIZES = 317, 3  # SECCOMP_GET_NOTIF_SIZES
+_libc = ctypes.CDLL(None)
 ALL = (*PROGRAMS, COMMAND)
+GONE = 50  # looks at an empty queue after which what is missing is lost
 HURRY = 0.03  # seconds between two commands to try all that waits, after a kill
 
 
 class Proof:
     """Runs points in a world, which is made anew after one that went wrong."""
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, patience: float = PATIENCE) -> None:
+        self._folder, self._environment, self._patience = folder, environment, patience
         self._worlds = 0
-        self.made: dict[str, collections.Counter[Point]] = {}  # calls of the last run
-        self.unknown: set[str] = set()
+        self.made: dict[str, list[Point]] = {}  # calls of the last run
+        self.unknown: set[str] = set()  # calls that have no point
+        self.unordered: set[str] = set()  # what came before what it must follow
         self._open()
 
     def _open(self) -> None:
         self._worlds += 1
-        self.play = Play(World(self._folder / f"world{self._worlds}", self._environment))
+        self.play = Play(World(self._folder / f"world{self._worlds}", self._environment, self._patience))
+
+    def unlisted(self) -> set[str]:
+        """Calls that were made and stand in no table: they have no point."""
+        for name, watch in self.play.world.watches.items():
+            self.unknown |= {f"{name} makes the call {call}, which crash_calls.py does not list" for call in watch.unknown}
+        return self.unknown
 
     def close(self) -> None:
-        for name, watch in self.play.world.watches.items():
-            self.unknown |= {f"{name} makes the call {call}" for call in watch.unknown}
+        self.unlisted()
         self.play.world.close()
 
-    def record(self, scene: Scene) -> dict[str, "collections.Counter[Point]"]:
-        """The calls of each program in a scene without a kill. Raises Stuck."""
+    def record(self, scene: Scene) -> dict[str, list[Point]]:
+        """The calls of each program in a scene without a kill. Raises Stuck if it does not come to its end."""
         outcome = self.run(scene, "", 0)
         if outcome.wrong:
-            raise Stuck(str(outcome))
+            raise Stuck(f"{scene.name}, without a kill: {outcome.wrong}")
+        if wrong := crash_order.broken(scene.name, self.made):
+            self.unordered.add(f"{scene.name}: {wrong}")
         return self.made
 
     def run(self, scene: Scene, program: str, number: int) -> Outcome:
@@ -76,16 +89,20 @@ class Proof:
         calm = world.until(lambda: not letters.missing(), "all mail", or_killed=True)
         if calm:
             world.until(world.quiet, "a quiet moment", or_killed=True)
-        self.made = {name: watch.made.copy() for name, watch in world.watches.items()}
+        self.made = {name: list(watch.made) for name, watch in world.watches.items()}
         if world.armed:
             outcome.point = world.armed.disarm()
             world.armed = None
-        hurried = 0.0
+        hurried, gone = 0.0, 0
 
         def done() -> bool:
-            nonlocal hurried
-            if not letters.missing() and world.ready() and world.ping()["messages"] == 0:
+            nonlocal hurried, gone
+            empty = world.ready() and world.ping()["messages"] == 0
+            if empty and not letters.missing():
                 return True
+            gone = gone + 1 if empty else 0
+            if gone > GONE:
+                raise Stuck("nothing waits, and not all has arrived")
             if time.monotonic() - hurried > HURRY:
                 world.admin("retry")
                 hurried = time.monotonic()
@@ -102,7 +119,7 @@ def points(proof: Proof, scene: Scene, share: tuple[int, int], programs: Iterabl
     made = proof.record(scene)
     first, step = share
     for index, program in enumerate(programs):
-        count = made[program].total() if scene.only in ("", program) else 0
+        count = len(made[program]) if scene.only in ("", program) else 0
         number = (first + index) % step + 1
         while count and number <= count:
             outcome = proof.run(scene, program, number)
@@ -110,6 +127,24 @@ def points(proof: Proof, scene: Scene, share: tuple[int, int], programs: Iterabl
             if outcome.point is not None and step == 1:
                 count = max(count, number + 1)  # the run had more calls than the recorded one, perhaps
             number += step
+
+
+def broken_by(proof: Proof, name: str, program: str) -> str:
+    """What the first kill that shows something wrong shows, if any; without a program: what a run without a kill shows."""
+    scene = next(scene for scene in SCENES if scene.name == name)
+    try:
+        if program:
+            return next((outcome.wrong for outcome in points(proof, scene, (0, 1), [program]) if outcome.wrong), "")
+        proof.record(scene)
+    except Stuck as stuck:
+        return str(stuck)
+    return ", ".join(proof.unlisted() | proof.unordered)
+
+
+def usable() -> bool:
+    """Can we watch the calls of programs here?"""
+    told = _libc.syscall(ctypes.c_long(_SECCOMP), ctypes.c_long(_SIZES), ctypes.c_long(0), bytes(6))
+    return platform.machine() == "x86_64" and told == 0
 
 
 def main() -> int:
@@ -127,11 +162,11 @@ def main() -> int:
                 outcomes += points(proof, scene, share)
                 print(f"{scene.name}: {len(outcomes)} points so far", flush=True)
         proof.close()
-    print(crash_report.table(outcomes))
+    print(crash_report.table(outcomes), crash_report.summary(outcomes), sep="\n\n")
     if args.json:
         args.json.parent.mkdir(exist_ok=True)
         args.json.write_text(crash_report.as_json(outcomes))
-    wrong = [*map(str, filter(lambda outcome: outcome.wrong, outcomes)), *sorted(proof.unknown)]
+    wrong = [*(str(outcome) for outcome in outcomes if outcome.wrong), *sorted(proof.unknown | proof.unordered)]
     print(*wrong, sep="\n")
     return 1 if wrong else 0
 

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import json
 
-from crash_duplicates import allowed
+from crash_duplicates import reason
 from crash_letters import Item
 from crash_watch import Point
 
@@ -23,8 +23,9 @@ class Outcome:
 
     @property
     def unexplained(self) -> list[Item]:
-        """What is there twice, or in part, and must not be after a kill at this point."""
-        return [item for item in self.surplus if self.point is None or not allowed(self.point, item)]
+        """What is there twice, or in part, and must not be after a kill at this point; or more than twice."""
+        often = collections.Counter(self.surplus)
+        return [item for item in often if self.point is None or often[item] > 1 or not reason(self.point, item)]
 
     @property
     def wrong(self) -> str:
@@ -50,11 +51,17 @@ def table(outcomes: list[Outcome]) -> str:
             row[2] += bool(outcome.lost)
     rows = [(*point, *row) for point, row in sorted(counts.items())]
     lines = [_HEAD, ("---",) * len(_HEAD), *rows]
-    text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-    missed = sum(outcome.point is None for outcome in outcomes)
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """How many points, and what came of them, in a sentence."""
+    reached = [outcome for outcome in outcomes if outcome.point is not None]
+    twice = sum(bool(outcome.surplus) for outcome in reached)
+    lost = sum(bool(outcome.wrong) for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
-    sums = [sum(row[n] for row in counts.values()) for n in range(3)]
-    return f"{text}\n\n{sums[0]} points reached, {missed} not, {sums[1]} with duplicates, {sums[2]} lost; {seconds:.0f} s"
+    missed = len(outcomes) - len(reached)
+    return f"{len(reached)} points, {missed} more not reached, {twice} with duplicates, {lost} lost or wrong, {seconds:.0f} s"
 
 
 def as_json(outcomes: list[Outcome]) -> str:

@@ -3,7 +3,6 @@
 The kernel asks us before each call (seccomp_unotify(2)) and the caller waits for our answer: go on, or SIGKILL.
 """
 
-import collections
 import contextlib
 import fcntl
 import os
@@ -52,7 +51,7 @@ class Watch:
 
     def __init__(self, program: str, root: str) -> None:
         self.program = program
-        self.made: collections.Counter[Point] = collections.Counter()
+        self.made: list[Point] = []  # in their order, since it was armed
         self.unknown: set[str] = set()  # calls that no table has
         self.latest = 0.0  # when the last call was made
         self.hit: Point | None = None
@@ -66,7 +65,7 @@ class Watch:
         """Before its call of this number from now on, the process that makes it is killed. 0: only count."""
         self.hit, self._left = None, number
         self.killed.clear()
-        self.made.clear()
+        self.made = []
 
     def disarm(self) -> Point | None:
         """The point where it was killed, if it came to that."""
@@ -111,7 +110,7 @@ class Watch:
         if on is None:
             return False
         point = Point(self.program if process == main else f"{self.program}'s child", name, on)
-        self.made[point] += 1
+        self.made.append(point)
         self.latest = time.monotonic()
         if not self._left:
             return False

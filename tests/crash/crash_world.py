@@ -65,11 +65,13 @@ def free_port() -> int:
 class World:
     """The programs at work on a state folder of their own.
 
-    environment: of the programs; that of a Mutant for programs with a guarantee taken out.
+    environment: of the programs; that of a Mutant for programs with a guarantee taken out.  patience: seconds until
+    something that must happen has not happened.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, patience: float = PATIENCE) -> None:
         self.folder = folder
+        self.patience = patience
         self.state = State(folder / "state")
         self.yaml = folder / "config" / "mail.yaml"
         self.log_path = folder / "log"
@@ -188,7 +190,7 @@ class World:
 
     def until(self, condition: Callable[[], object], what: str, *, or_killed: bool = False) -> bool:
         """Wait for a condition, or for the kill; False if it was the kill. Raises Stuck."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not condition():
             if or_killed and self.killed:
                 return False

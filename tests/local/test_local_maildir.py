@@ -94,6 +94,35 @@ def test_a_recipient_with_two_mailboxes_gets_both_or_none(tmp_path: Path, disk: 
     assert files(tmp_path / "good/Maildir/new") == files(tmp_path / "good/Maildir/tmp") == []
 
 
+def test_a_crash_while_a_maildir_is_made_leaves_one_that_can_be_completed(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it comes between two folders, the next delivery finds what is missing and makes it."""
+
+    class Crash(BaseException):
+        pass
+
+    def mkdir(path: bytes, mode: int) -> None:
+        nonlocal left
+        if not left:
+            raise Crash
+        make(path, mode)
+        left -= 1
+
+    make = os.mkdir
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    maildirs = Maildirs(os.fsencode(tmp_path), disk)
+    for number in range(5):
+        box, left = tmp_path / f"box{number}", number
+        with pytest.raises(Crash):
+            maildirs.deliver([letter(box / "Maildir")])
+        left = 5
+        again = letter(box / "Maildir")
+        maildirs.deliver([again])
+        assert again.attempt.failure is None
+        assert len(files(box / "Maildir/new")) == 1
+
+
 def test_nothing_is_made_outside_the_folder_of_mailboxes(tmp_path: Path, disk: Disk) -> None:
     """An absolute path in a dot-qmail file must exist already."""
     one = letter(tmp_path / "elsewhere" / "Maildir")
