@@ -41,15 +41,8 @@ class Admin(Visitor):
     def frames(self, frames: list[bytes]) -> None:
         for frame in frames:
             self._requests.put_nowait(frame)
-        self._wait()
-
-    def _wait(self) -> None:
-        if self._requests.qsize() > WAITING and not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        super().resume()
-        self._wait()
+        if self._requests.qsize() > WAITING:
+            self.wait()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -67,7 +60,7 @@ class Admin(Visitor):
     async def _serve(self) -> None:
         while (frame := await self._requests.get()) is not None:
             if not self._requests.qsize():
-                self.resume()
+                self.go_on()
             await self._writable.wait()
             try:
                 request = json.loads(frame)
@@ -103,8 +96,9 @@ class Admin(Visitor):
         local, remote = (len(channel.workers) for channel in service.channels)
         smtpd = sum(1 for v in self._present if isinstance(v, Intake) and v.role == "smtpd" and not v.streaming)
         workers = {"smtpd": smtpd, "local": local, "remote": remote}
-        short = {"short": service.room.why} if service.room.short else {}
-        self._answer({"messages": service.count, "workers": workers, "configuration": service.generation.name, **short})
+        wrong = {"short": service.room.why, "trouble": service.writer.trouble}
+        found = {"messages": service.count, "workers": workers, "configuration": service.generation.name}
+        self._answer(found | {name: why for name, why in wrong.items() if why})
 
     async def _list(self, _request: dict[str, Any]) -> None:
         after, clock = 0, asyncio.get_running_loop().time

@@ -76,6 +76,7 @@ class Writer:
         self._slow = 0  # commits that were not quick since the last that was
         self._asked = 0  # jobs that the thread has not finished
         self._resting = False  # a timer runs that looks for a quiet moment
+        self.trouble = ""  # why the disk refused the last commit, if it did
         self._changed = 0.0  # when the last commit ended
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
@@ -153,6 +154,7 @@ class Writer:
             self._slow += PATIENCE if seconds > STUCK else 1
         self._changed = time.monotonic()
         kept: list[Item] = []
+        self.trouble = ""
         if errors is None:
             if not self._in_loop:
                 self._begin()  # the disk works while we tell people
@@ -160,9 +162,9 @@ class Writer:
                 _tell(item, None)
             self._schedule()
         else:
-            log.trouble(
-                "queue: a commit failed; requests are answered 451, reports are kept", next(filter(None, errors), "?")
-            )
+            first = next(filter(None, errors), "?")
+            self.trouble = str(first) if isinstance(first, Unavailable) else ""
+            log.trouble("queue: a commit failed; requests are answered 451, reports are kept", first)
             for item, error in zip(items, errors, strict=True):
                 # a report that the disk refused waits, and so do all after it: their order matters
                 if item.keep and isinstance(error, Unavailable):

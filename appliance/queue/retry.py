@@ -4,7 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from appliance import log
-from appliance.queue.store import Brought, Store
+from appliance.queue.schedule import longest
+from appliance.queue.store import NEVER, Brought, Store
 
 if TYPE_CHECKING:
     from appliance.queue.service import Service
@@ -39,6 +40,13 @@ async def retry_all(service: "Service", store: Store) -> int:
             return moved
         after = found.end
         await asyncio.sleep(REST * (loop.time() - began))
+
+
+def waits_too_long(service: "Service", store: Store) -> bool:
+    """Whether something on disk waits longer than the schedule lets anything wait. Raises Unavailable."""
+    far = service.clock() + longest(service.lifetime)
+    dues = [store.next_due(channel.number, far) for channel in service.channels]
+    return any(due is not None and due < NEVER for due in dues)
 
 
 class Occasions:

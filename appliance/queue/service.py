@@ -29,7 +29,7 @@ from appliance.queue.postmaster import Postmaster
 from appliance.queue.room import Room
 from appliance.queue.send_log import SendLog
 from appliance.queue.sorting import Ids, Sorter, Stamp, Way
-from appliance.queue.store import CHANNELS, LOCAL, NEVER, REMOTE, Change, DeliveryRow, MessageRow, Store, records
+from appliance.queue.store import CHANNELS, LOCAL, REMOTE, Change, DeliveryRow, MessageRow, Store, records
 from appliance.route import Routes
 
 WAKE = 5.0  # seconds between looks at the configuration while no mail comes
@@ -40,6 +40,8 @@ Ways = list[tuple[Way, tuple[bytes, ...]]]
 
 class Writer(Protocol):
     """What the service needs of commit.Writer."""
+
+    trouble: str
 
     @property
     def pending(self) -> int: ...
@@ -96,7 +98,7 @@ class Service:
         self._sorter = Sorter(self.routes)
         self.bounces = Bounces(generation)
         self.room.configure(generation)
-        self._lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
+        self.lifetime = generation.integer("queuelifetime", schedule.LIFETIME)
         self.databytes = generation.integer("databytes", 0)
         limits = [generation.integer(f"concurrency{name}", most) for name, most in zip(CHANNELS, (10, 20), strict=True)]
         for channel, limit in zip(self.channels, limits, strict=True):
@@ -223,13 +225,7 @@ class Service:
     def _last(self, delivery: Held, now: float) -> bool:
         """Whether an attempt was the last one: not by a clock that was set ahead, and back again meanwhile or perhaps soon."""
         born, began = message_id.born(delivery.message.id), min(delivery.started, now)
-        return schedule.expired(born, began, self._lifetime) and not self.clock.doubted
-
-    def waits_too_long(self) -> bool:
-        """Whether something on disk waits longer than the schedule lets anything wait. Raises Unavailable."""
-        far = self.clock() + schedule.longest(self._lifetime)
-        dues = [self._store.next_due(channel.number, far) for channel in self.channels]
-        return any(due is not None and due < NEVER for due in dues)
+        return schedule.expired(born, began, self.lifetime) and not self.clock.doubted
 
     # -- workers ------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def examine(state: State, proc: Path = Path("/proc")) -> Report:
     report.problems.extend(f"{name} is not running" for name in missing)
     report.problems.extend(f"{name} is halted; SIGCONT lets it go on" for name in found if found[name] == "T")
     _ask_queue(state, generation, report, {name.rpartition("-")[0] or name for name in missing})
-    report.problems.extend(_full(state))
+    report.problems.extend(_disks(state))
     report.warnings.extend(damaged.notes(state.queue))
     listeners = generation.mapping("listen")
     for name, greetings in _GREETINGS.items():
@@ -80,6 +80,8 @@ def _ask_queue(state: State, generation: Generation, report: Report, known: set[
         serves = answer["configuration"]
         if "short" in answer:
             report.problems.append(f"there is no room for new mail: {answer['short']}")
+        if "trouble" in answer:
+            report.problems.append(f"the queue can't write: {answer['trouble']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         report.problems.append(f"the queue does not answer: {cause}")
         return
@@ -92,14 +94,19 @@ def _ask_queue(state: State, generation: Generation, report: Report, known: set[
             report.problems.append(f"{program.name}: {connected} of {wanted} connected to the queue")
 
 
-def _full(state: State) -> list[str]:
-    """A full disk stops everything, and the programs that answer can't know it before there is mail."""
-    try:
-        disk = os.statvfs(state.queue)
-    except OSError as cause:
-        return [f"{state.queue}: {cause.strerror}"]
-    full = disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and not disk.f_favail)
-    return [f"the disk of {state.queue} is full"] if full else []
+def _disks(state: State) -> list[str]:
+    """A disk that takes nothing stops everything, and the programs that answer can't know it before there is mail."""
+    problems = []
+    for folder in (state.queue, state.mail):
+        try:
+            disk = os.statvfs(folder)
+        except OSError as cause:
+            problems.append(f"{folder}: {cause.strerror}")
+            continue
+        full = disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and not disk.f_favail)
+        if wrong := "read-only" if disk.f_flag & os.ST_RDONLY else "full" if full else "":
+            problems.append(f"the disk of {folder} is {wrong}")
+    return problems
 
 
 def ping(state: State) -> dict[str, Any]:

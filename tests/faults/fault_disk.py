@@ -1,47 +1,70 @@
 """A small ext4 of one's own, in a file, for faults that only a real disk has."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import pytest
-from fault_post import Post, Sent
+from fault_post import Post, Sent, wait_until
 
 from appliance.supervise.health import examine
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int, *options: str) -> Iterator[Path]:
-    """A mounted ext4; options of mkfs.ext4(8). Skips where it can't be had."""
-    if os.geteuid() or shutil.which("mkfs.ext4") is None:
-        pytest.skip("a disk of one's own needs root and mkfs.ext4")
-    image, mount = folder / "disk.img", folder / "disk"
-    with image.open("wb") as file:
-        file.truncate(megabytes << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", *options, image], check=True)
-    mount.mkdir()
-    done = subprocess.run(["mount", "-o", "loop", image, mount], check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", "-l", mount], check=True)
-        image.unlink()
+class Disk:
+    """An ext4 in a file, mounted at `mount`; options of mkfs.ext4(8). Skips where it can't be had."""
+
+    def __init__(self, mount: Path, megabytes: int, *options: str) -> None:
+        if os.geteuid() or shutil.which("mkfs.ext4") is None:
+            pytest.skip("a disk of one's own needs root and mkfs.ext4")
+        self.mount, self._image = mount, mount.parent / f"{mount.name}.img"
+        mount.mkdir(parents=True)
+        with self._image.open("wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", *options, self._image], check=True)
+
+    def __enter__(self) -> Self:
+        command = ["mount", "-o", "loop,errors=remount-ro", self._image, self.mount]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", self.mount], check=True)
+        self._image.unlink()
+
+    def read_only(self, yes: bool) -> bool:
+        """Mount it anew so; False if somebody writes just now."""
+        command = ["mount", "-o", f"remount,{'ro' if yes else 'rw'}", self.mount]
+        return not subprocess.run(command, check=False, capture_output=True).returncode
+
+    def fail(self) -> None:
+        """The kernel finds an error in the file system: read-only from now on, also for files that are open."""
+        name = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(self._device)}:{os.minor(self._device)}"))
+        Path("/sys/fs/ext4", name, "trigger_fs_error").write_text("1")
+
+    @property
+    def _device(self) -> int:
+        return self.mount.stat().st_dev
+
+    def repair(self) -> None:
+        """Unmount it, as nothing uses it any more; have it checked and mended, mount it again."""
+        command = ["umount", self.mount]
+        wait_until(
+            lambda: not subprocess.run(command, check=False, capture_output=True).returncode, 10, "it is not used"
+        )
+        status = subprocess.run(["e2fsck", "-fy", self._image], check=False, capture_output=True).returncode
+        assert status in (0, 1), status
+        self.__enter__()
 
 
 class OnDisk(Post):
-    """An appliance whose state folder is on such a disk."""
-
-    def __init__(self, folder: Path, disk: Path) -> None:
-        super().__init__(folder)
-        self.appliance.state.symlink_to(disk)
+    """An appliance some of whose state folder is on such a disk."""
 
     def health(self) -> str:
         """What `paperpath health` says."""

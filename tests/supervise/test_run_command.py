@@ -130,8 +130,9 @@ def test_health_says_which_program_is_missing(appliance: Appliance) -> None:
 def test_health_says_that_the_disk_is_full(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue answers 451 then; nobody should have to find that in the log."""
     monkeypatch.setattr(health, "ROOM", 1 << 60)
-    (problem,) = health.examine(State(appliance.state)).problems
-    assert problem.endswith("queue is full")
+    queue, mail = health.examine(State(appliance.state)).problems
+    assert queue.endswith("queue is full")
+    assert mail.endswith("mail is full")
 
 
 def test_health_when_nothing_runs(tmp_path: Path) -> None:
