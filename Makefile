@@ -6,7 +6,7 @@ STATE ?= ./state
 SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit soak fuzz lock clean
+.PHONY: help run check test unit soak crash fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -29,6 +29,12 @@ unit: $(VENV)/.ready-dev  ## the tests that need neither container nor minutes
 soak: SECONDS = 600
 soak: $(VENV)/.ready-dev  ## mail from all sides, faulty next hosts, kills, changes; then an audit: SECONDS=600
 	$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS)
+
+crash: $(VENV)/.ready-dev  ## a kill before every call of every program, one at a time: SHARE=0/1 (0/6: every sixth), a table, build/crash.json
+	$(VENV)/bin/python tests/crash/crash_points.py --share $(or $(SHARE),0/1) --json build/crash.json
+
+faults: $(VENV)/.ready-dev  ## every file and socket call fails once: MINUTES=15 at most, a table, build/faults.json
+	$(VENV)/bin/python tests/faults/fault_run.py --minutes $(or $(MINUTES),15) --json build/faults.json
 
 fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECONDS=2 each, TARGETS="smtp yaml" only these
 	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(TARGETS)

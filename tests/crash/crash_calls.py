@@ -118,7 +118,9 @@ def filter_of(exempt: int) -> bytes:
     code = [_operation(_LOAD, _NUMBER)]
     for group in NOTHING.values():
         code += [_operation(_EQUAL, number, 0, 1) + allow for number in group.values()]
-    conditions = [(NUMBERS[name], argument, _ANY_BIT, flags, notify, allow) for name, (argument, flags) in ONLY_WITH.items()]
+    conditions = [
+        (NUMBERS[name], argument, _ANY_BIT, flags, notify, allow) for name, (argument, flags) in ONLY_WITH.items()
+    ]
     conditions.append((NUMBERS["clone"], 0, _ANY_BIT, THREAD, allow, notify))
     conditions.append((NUMBERS["sendmsg"], 0, _EQUAL, exempt, allow, notify))
     for number, argument, test, value, then, otherwise in conditions:

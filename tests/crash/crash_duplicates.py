@@ -65,7 +65,7 @@ REASONS = (
 def reason(point: Point, item: Item) -> Reason | None:
     """Why this may be there once more after a kill at this point; None if it may not."""
     for row in REASONS:
-        if point.program in row.programs and any(fnmatch(f"{point.call} {point.on}", call) for call in row.calls):
-            if row.pieces or not item.what.startswith("piece"):
-                return row
+        here = point.program in row.programs and any(fnmatch(f"{point.call} {point.on}", call) for call in row.calls)
+        if here and (row.pieces or not item.what.startswith("piece")):
+            return row
     return None

@@ -50,7 +50,7 @@ class Letter:
     def fails(self, recipient: str, place: str) -> "Letter":
         """A bounce that names this recipient must arrive there."""
         self.failing.append(recipient)
-        self.expected.append(Item(self.token, place, f"bounce of {recipient.split('.')[0]}"))
+        self.expected.append(Item(self.token, place, f"bounce of {recipient.partition('.')[0]}"))
         return self
 
 

@@ -37,7 +37,9 @@ def broken(scene: str, made: dict[str, list[Point]]) -> str:
     for order in ORDERS:
         if order.scene == scene:
             points = made[order.program.removesuffix("'s child")]
-            wrong = _wrong([f"{point.call} {point.on}" for point in points if point.program == order.program], order.calls)
+            wrong = _wrong(
+                [f"{point.call} {point.on}" for point in points if point.program == order.program], order.calls
+            )
             if wrong:
                 return f"{order.program}: {wrong}"
     return ""

@@ -61,7 +61,7 @@ class Play:
             hear()
             if not say("EHLO client.example"):
                 return None
-            if not (say(*verbs) if pipelined else all([say(verb) for verb in verbs])):
+            if not (say(*verbs) if pipelined else all(say(verb) for verb in verbs)):
                 return None
             letter.sent += 1
             connection.sendall(letter.wire)

@@ -81,7 +81,7 @@ class Stage:
                     self._be(BY_NAME[request["start"]], connection)
                 else:
                     self._run(request, connection)
-            except BaseException:  # this is the process's last frame
+            except BaseException:  # noqa: BLE001  # this is the process's last frame
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()

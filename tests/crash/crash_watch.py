@@ -24,8 +24,10 @@ _GO_ON = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
 PYTHON = os.path.realpath("/proc/self/exe")
 # calls whose first argument is a descriptor: what it leads to is part of the point's name
 _BY_DESCRIPTOR = frozenset(
-    "write writev pwrite64 pwritev pwritev2 sendto sendmsg sendmmsg sendfile fsync fdatasync syncfs ftruncate "
-    "fallocate fchmod shutdown bind".split()
+    [
+        *("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile", "ftruncate", "fallocate"),
+        *("sendto", "sendmsg", "sendmmsg", "shutdown", "bind", "fsync", "fdatasync", "syncfs", "fchmod"),
+    ]
 )
 _OWN = re.compile(r"anon_inode:|/memfd:|/dev/null")  # what only the process itself can read
 _VARIABLE = (

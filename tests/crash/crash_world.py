@@ -111,7 +111,12 @@ class World:
         command = [sys.executable, HERE / "crash_stage.py", self.state.root, str(theirs.fileno())]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, pass_fds=[theirs.fileno()]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                pass_fds=[theirs.fileno()],
             )
         theirs.close()
 
