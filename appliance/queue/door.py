@@ -30,6 +30,7 @@ class Visitor(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._rest: list[bytes] = []  # frames for a later turn
         self._stuffed = False  # it does not read what it was told
+        self.waits = False  # for what it said to be dealt with
         self._mistakes = 0
         self.kept = 0  # bytes of an unfinished frame, as `present` knows
         self.role = ""
@@ -90,7 +91,7 @@ class Visitor(asyncio.Protocol):
         except ValueError as error:
             self.refuse(error)
             return
-        self.resume()
+        self._resume()
 
     def entered(self) -> None:
         """The token was right."""
@@ -125,11 +126,22 @@ class Visitor(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stuffed = False
-        self.resume()
+        self._resume()
 
-    def resume(self) -> None:
-        """Read on, if there is still somebody to read from, and it reads us."""
-        if not (self._stuffed or self._rest or self.transport.is_closing()):
+    def wait(self) -> None:
+        """Read nothing more until `go_on`."""
+        self.waits = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """What it said was dealt with."""
+        self.waits = False
+        self._resume()
+
+    def _resume(self) -> None:
+        """Read on, if there is still somebody to read from, and no reason not to."""
+        if not (self._stuffed or self._rest or self.waits or self.transport.is_closing()):
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # why does not matter

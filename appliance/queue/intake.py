@@ -67,11 +67,11 @@ class Intake(Visitor):
                 self._take(frame)
         writer = self._service.writer
         if (self._service.unwritten > CROWD or writer.pending > MANY) and self._chunks is None:
-            self.transport.pause_reading()
+            self.wait()
             writer.submit(Resuming(self))
         elif self._service.flow.behind and self._chunks is None:
-            self.transport.pause_reading()
-            self._service.flow.wait(self.resume)
+            self.wait()
+            self._service.flow.wait(self.go_on)
 
     def _take(self, frame: bytes) -> None:
         try:
@@ -125,7 +125,7 @@ class Intake(Visitor):
         self._ended = self._ended or not frame
         self._chunks.put_nowait(frame)
         if self._chunks.qsize() > WINDOW:
-            self.transport.pause_reading()
+            self.wait()
 
     async def _receive(self, letter: envelope.Envelope | None, chunks: "asyncio.Queue[bytes | None]") -> None:
         service, bodies = self._service, self._service.bodies
@@ -180,7 +180,7 @@ class Intake(Visitor):
                 some.append(chunk)
                 last = not chunk
             if chunks.qsize() <= WINDOW:
-                self.resume()
+                self.go_on()
             if some[-1] is None:  # the connection is gone, and so is the message
                 return None
             data = b"".join(chunk for chunk in some if chunk)
@@ -233,4 +233,4 @@ class Resuming:
         self._visitor = visitor
 
     def done(self, error: Exception | None) -> None:  # noqa: ARG002  # nothing was written
-        self._visitor.resume()
+        self._visitor.go_on()

@@ -110,13 +110,14 @@ def closed(caller: Caller, seconds: float = 0.0) -> bool:
     return True
 
 
-def pour(caller: Caller, data: bytes, seconds: float = 1.0) -> int:
-    """Say it without hearing anything, until it is said or the queue does not listen for so long; bytes said."""
+def pour(caller: Caller, data: bytes, seconds: float = 1.0, in_all: float = 60.0) -> int:
+    """Say it without hearing anything, until it is said, or the queue does not listen for so long, or time is up; bytes."""
     attention = caller.socket.gettimeout()
     caller.socket.settimeout(seconds)
     view, said = memoryview(data), 0
     with contextlib.suppress(OSError):
-        while said < len(data):
+        end = time.monotonic() + in_all
+        while said < len(data) and time.monotonic() < end:
             said += caller.socket.send(view[said : said + (1 << 16)])
     caller.socket.settimeout(attention)
     return said
