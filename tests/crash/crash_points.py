@@ -155,8 +155,14 @@ def main() -> int:
     parser.add_argument("--share", default="0/1", help="I/N: every N-th point, from the I-th")
     parser.add_argument("--scene", default="", help="only those whose name holds this")
     parser.add_argument("--json", type=Path, help="write all outcomes there")
+    parser.add_argument(
+        "--read", type=Path, nargs="*", help="run nothing: what these files of earlier shares say together"
+    )
     args = parser.parse_args()
     share = tuple(map(int, args.share.split("/")))
+    if args.read:
+        outcomes = [outcome for path in args.read for outcome in crash_report.of_json(path.read_text())]
+        return _tell(outcomes, [])
     with tempfile.TemporaryDirectory(prefix="paperpath-crash-") as folder:
         proof = Proof(Path(folder))
         outcomes = []
@@ -165,11 +171,16 @@ def main() -> int:
                 outcomes += points(proof, scene, share)
                 print(f"{scene.name}: {len(outcomes)} points so far", flush=True)
         proof.close()
-    print(crash_report.table(outcomes), crash_report.summary(outcomes), sep="\n\n")
     if args.json:
         args.json.parent.mkdir(exist_ok=True)
         args.json.write_text(crash_report.as_json(outcomes))
-    wrong = [*(str(outcome) for outcome in outcomes if outcome.wrong), *sorted(proof.unknown | proof.unordered)]
+    return _tell(outcomes, sorted(proof.unknown | proof.unordered))
+
+
+def _tell(outcomes: list[Outcome], more: list[str]) -> int:
+    """Print what came of it; the exit status."""
+    print(*(say(outcomes) for say in (crash_report.table, crash_report.reasons, crash_report.summary)), sep="\n\n")
+    wrong = [*(str(outcome) for outcome in outcomes if outcome.wrong), *more]
     print(*wrong, sep="\n")
     return 1 if wrong else 0
 

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import json
 
-from crash_duplicates import reason
+from crash_duplicates import REASONS, reason
 from crash_letters import Item
 from crash_watch import Point
 
@@ -37,31 +37,58 @@ class Outcome:
         return f"{self.scene}, {self.program} {self.number} ({where}): {self.wrong or 'right'}"
 
 
-_HEAD = ("program", "call", "on", "points", "with duplicates", "lost")
+_HEAD = ("program", "call", "on what, how often", "points", "with duplicates", "lost")
 
 
 def table(outcomes: list[Outcome]) -> str:
     """Markdown: points by program and call, how many of them left a duplicate, how many lost something."""
-    counts: dict[Point, list[int]] = collections.defaultdict(lambda: [0, 0, 0])
+    groups: dict[tuple[str, str], list[Outcome]] = collections.defaultdict(list)
     for outcome in outcomes:
         if outcome.point is not None:
-            row = counts[outcome.point]
-            row[0] += 1
-            row[1] += bool(outcome.surplus)
-            row[2] += bool(outcome.lost)
-    rows = [(*point, *row) for point, row in sorted(counts.items())]
+            groups[outcome.point[:2]].append(outcome)
+    rows = []
+    for (program, call), group in sorted(groups.items()):
+        on = collections.Counter(outcome.point.on for outcome in group if outcome.point)
+        where = ", ".join(f"{name} {count}" if name else "" for name, count in sorted(on.items()))
+        rows.append((program, call, where, *_sums(group)))
     lines = [_HEAD, ("---",) * len(_HEAD), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _sums(outcomes: list[Outcome]) -> tuple[int, int, int]:
+    return len(outcomes), sum(bool(each.surplus) for each in outcomes), sum(bool(each.wrong) for each in outcomes)
+
+
+def reasons(outcomes: list[Outcome]) -> str:
+    """Markdown: how many points left a duplicate for which reason."""
+    counts = collections.Counter(
+        row for each in outcomes if each.point for row in {reason(each.point, item) for item in each.surplus} if row
+    )
+    rows = [(", ".join(row.programs), ", ".join(row.calls), row.why, counts[row]) for row in REASONS]
+    lines = [("killed", "before", "why", "points"), ("---",) * 4, *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def summary(outcomes: list[Outcome]) -> str:
     """How many points, and what came of them, in a sentence."""
     reached = [outcome for outcome in outcomes if outcome.point is not None]
-    twice = sum(bool(outcome.surplus) for outcome in reached)
-    lost = sum(bool(outcome.wrong) for outcome in outcomes)
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    missed = len(outcomes) - len(reached)
-    return f"{len(reached)} points, {missed} more not reached, {twice} with duplicates, {lost} lost or wrong, {seconds:.0f} s"
+    points, twice, _ = _sums(reached)
+    wrong = sum(bool(outcome.wrong) for outcome in outcomes)
+    missed, seconds = len(outcomes) - points, sum(outcome.seconds for outcome in outcomes)
+    return (
+        f"{points} points, {missed} more not reached, {twice} with duplicates, {wrong} lost or wrong, {seconds:.0f} s"
+    )
+
+
+def of_json(text: str) -> list[Outcome]:
+    """What `as_json` wrote; `wrong` is judged anew."""
+    found = []
+    for line in map(json.loads, text.splitlines()):
+        outcome = Outcome(line["scene"], line["program"], line["number"], lost=line["lost"], seconds=line["seconds"])
+        outcome.point = Point(*line["point"]) if line["point"] else None
+        outcome.surplus = [Item(*item) for item in line["surplus"]]
+        found.append(outcome)
+    return found
 
 
 def as_json(outcomes: list[Outcome]) -> str:
@@ -74,7 +101,8 @@ def as_json(outcomes: list[Outcome]) -> str:
                 "number": each.number,
                 "point": each.point,
                 "seconds": round(each.seconds, 3),
-                "surplus": list(map(str, each.surplus)),
+                "surplus": [dataclasses.astuple(item) for item in each.surplus],
+                "lost": each.lost,
                 "wrong": each.wrong,
             }
         )

@@ -44,6 +44,8 @@ def be_asked(code: bytes, connection: int) -> None:
     own = socket.socket(fileno=LISTENER)
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     listener = _libc.syscall(_SECCOMP, _SET_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, program)
+    if listener < 0:  # before Linux 5.19 a signal may begin a call anew, which then counts twice
+        listener = _libc.syscall(_SECCOMP, _SET_FILTER, _NEW_LISTENER, program)
     if listener < 0:
         raise OSError(ctypes.get_errno(), "seccomp")
     socket.send_fds(own, [b"%d" % os.getpid()], [listener])

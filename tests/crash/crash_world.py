@@ -18,8 +18,8 @@ from crash_host import NextHost
 from crash_watch import Watch
 
 from appliance import door, netstring
-from appliance.config.apply import apply
-from appliance.config.watch import routing_tables
+from appliance.config.activate import activate
+from appliance.config.pipeline import compile_files, read
 from appliance.state import State
 
 HERE = Path(__file__).resolve().parent
@@ -97,7 +97,7 @@ class World:
             path.mkdir(parents=True, mode=0o700)
         self.configure()
         (self.state.run / "mail.yaml").symlink_to(self.yaml)
-        apply(self.yaml, self.state, routing_tables())
+        activate(compile_files(read(self.yaml)), self.state)
         door.make_tokens(self.state)
 
     def configure(self, more: str = "") -> None:
