@@ -186,11 +186,15 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
+def as_json(results: Iterable[Result]) -> str:
+    return json.dumps([{**vars(each), "point": str(each.point)} for each in results], indent=1)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", default=",".join(SCRIPTS))
     parser.add_argument("--share", default="0/1")
-    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     number, of = map(int, args.share.split("/"))
@@ -201,7 +205,7 @@ def main() -> int:
         print(f"{program}: in no table: {' '.join(calls)}", file=sys.stderr)
     if args.json:
         args.json.parent.mkdir(exist_ok=True)
-        args.json.write_text(json.dumps([{**vars(each), "point": str(each.point)} for each in results], indent=1))
+        args.json.write_text(as_json(results))
     return 1 if strange or any(each.trouble for each in results) else 0
 
 
