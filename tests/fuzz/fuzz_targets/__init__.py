@@ -10,10 +10,13 @@ from types import ModuleType
 
 TARGETS = {
     "address_list": "address lists of To and Cc, as people write them",
+    "admin": "requests at the queue's admin door",
     "assign": "users/assign",
+    "backup": "backups of the queue",
     "cdb": "users/cdb, morercpthosts.cdb and passwords.cdb, damaged",
     "checkpassword": "descriptor 3 of checkpassword",
     "control": "control files, given raw",
+    "database_pages": "a damaged database of the queue, and its write-ahead log",
     "dns": "DNS answers",
     "doors": "frames at the doors between programs: deliveries, reports, programs, outcomes, silences",
     "dotqmail": "dot-qmail files, and extensions",
