@@ -59,6 +59,7 @@ class Watch:
         self.hit: Point | None = None
         self.victim = 0  # the process that was killed last
         self.killed = threading.Event()
+        self._deciding = threading.Lock()
         self._root = root + "/"
         self._left = 0  # calls until the kill; 0: never
         self._sockets: dict[str, str] = {}
@@ -71,8 +72,9 @@ class Watch:
 
     def disarm(self) -> Point | None:
         """The point where it was killed, if it came to that."""
-        self._left = 0
-        return self.hit
+        with self._deciding:
+            self._left = 0
+            return self.hit
 
     def serve(self, pid: int, listener: int, ended: Callable[[], None]) -> None:
         """Answer for a process and its children until the last of them has ended; `ended` is told when the first one has."""
@@ -114,15 +116,15 @@ class Watch:
         point = Point(self.program if process == main else f"{self.program}'s child", name, on)
         self.made.append(point)
         self.latest = time.monotonic()
-        if not self._left:
-            return False
-        self._left -= 1
-        if self._left:
-            return False
-        self.hit, self.victim = point, process
-        os.kill(process, signal.SIGKILL)
-        self.killed.set()
-        return True
+        with self._deciding:
+            if self._left:
+                self._left -= 1
+                if not self._left:
+                    self.hit, self.victim = point, process
+                    os.kill(process, signal.SIGKILL)
+                    self.killed.set()
+                    return True
+        return False
 
     def _object(self, process: int, name: str, arguments: list[int]) -> str | None:
         """What a call is made on; None: nothing that outlives the process."""
