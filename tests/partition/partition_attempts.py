@@ -4,6 +4,7 @@
 library only, for a mailbox's program tries it, too.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -171,7 +172,8 @@ def have_started(here: Here) -> None:
 def fork() -> None:
     if (pid := os.fork()) == 0:
         os._exit(0)
-    os.waitpid(pid, 0)
+    with contextlib.suppress(OSError):  # who may not wait has forked all the same
+        os.waitpid(pid, 0)
 
 
 def apart(what: Callable[[], object]) -> None:

@@ -77,10 +77,11 @@ def prepare(folder: Path, address: str = "127.0.0.1", more: str = "", port: int 
     return config, state, port
 
 
-def send(port: int) -> None:
+def send(port: int, log: Callable[[], str], ended: Callable[[], object]) -> None:
     """A message for alice, whose program answers."""
 
     def sent() -> bool:
+        assert ended() is None, log()[-6000:]
         try:
             with smtplib.SMTP("127.0.0.1", port, local_hostname="client.example", timeout=20) as session:
                 session.sendmail("", ["alice@example.org"], b"Subject: probe\r\n\r\nhello\r\n")
@@ -88,7 +89,7 @@ def send(port: int) -> None:
             return False
         return True
 
-    wait_for(sent, lambda: "nobody takes mail")
+    wait_for(sent, lambda: f"nobody takes mail\n{log()[-6000:]}")
 
 
 def answers_of(log: Callable[[], str], state: Path) -> Answers:
@@ -118,7 +119,7 @@ def make_run(folder: Path, environment: dict[str, str] | None = None) -> Answers
             stdout=output, stderr=output, start_new_session=True, env={**os.environ, **(environment or {})},
         )  # fmt: skip
     try:
-        send(port)
+        send(port, log.read_text, process.poll)
         return answers_of(log.read_text, state)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -156,7 +157,7 @@ def _contained(folder: Path, uid: int, options: list[str], more: str = "") -> An
         return done.stdout + done.stderr
 
     try:
-        send(port)
+        send(port, log, lambda: None if name in podman("ps", "--format", "{{.Names}}") else "it has ended")
         return answers_of(log, state)
     finally:
         podman("rm", "--force", "--time", "0", name, check=False)
