@@ -79,14 +79,16 @@ class Audit:
 
     def inspect(self) -> None:
         """Each letter that arrived is the one that was sent, and belongs where it is."""
-        known = self._ledger.accepted | self._ledger.unsure
+        ledger = self._ledger
+        known = ledger.accepted | ledger.unsure | ledger.put_off
         for place, letters in self._found.items():
             for token, copies in letters.items():
                 letter = known.get(token)
                 if letter is None or place not in BELONGS[letter.kind]:
                     self.wrong.append(f"{token} at {place}")
                     continue
-                self.counts["arrived although no answer came"] += token in self._ledger.unsure
+                self.counts["arrived although no answer came"] += token in ledger.unsure
+                self.counts["arrived although the answer was: later"] += token in ledger.put_off
                 self.wrong += [f"{token} at {place}: not as sent" for _, text in copies if not letter.is_whole(text)]
 
     def explain(self, kills: list[tuple[float, str]]) -> None:

@@ -73,10 +73,14 @@ class Letter:
 
 @dataclass
 class Ledger:
-    """accepted: what was answered with yes; unsure: sent, and no answer came; dropped: perhaps, by hand."""
+    """accepted: what was answered with yes; unsure: sent, and no answer came; dropped: perhaps, by hand.
+
+    put_off: answered with "later"; that is said, too, when the queue dies with the answer, and perhaps has the letter.
+    """
 
     accepted: dict[str, Letter] = field(default_factory=dict)
     unsure: dict[str, Letter] = field(default_factory=dict)
+    put_off: dict[str, Letter] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,8 +97,8 @@ class Ledger:
         """What came of it."""
         with self._lock:
             del self.unsure[letter.token]
-            if accepted:
-                self.accepted[letter.token] = Letter(letter.token, letter.kind, letter.size, at)
+            kept = self.accepted if accepted else self.put_off
+            kept[letter.token] = Letter(letter.token, letter.kind, letter.size, at)
 
     @property
     def sent(self) -> int:
