@@ -39,7 +39,9 @@ class Host:
     """The appliance; `ports` by listener."""
 
     def __init__(self, folder: Path) -> None:
-        self.ports = {name: free_port() for name in ("smtp", "pop3", "qmtp", "qmqp", "sink")}
+        self.sink = Sink()  # before a flood takes its port for one of its own ends
+        self.sink.start()
+        self.ports = {name: free_port() for name in ("smtp", "pop3", "qmtp", "qmqp")} | {"sink": self.sink.port}
         done = subprocess.run([PAPERPATH, "password"], input="secret\n", capture_output=True, text=True, check=True)
         self.appliance = Appliance(folder / "host", yaml=YAML.format(hash=done.stdout.strip(), **self.ports))
         self.appliance.port = self.ports["smtp"]
@@ -157,11 +159,12 @@ class Flood:
 class Sink(threading.Thread):
     """A next host that takes everything and keeps nothing but how much it was."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self) -> None:
         super().__init__(daemon=True)
         self.bytes = 0
         self.messages = 0
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
 
     def run(self) -> None:
         while True:

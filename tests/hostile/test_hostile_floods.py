@@ -1,13 +1,17 @@
 """Floods on one listener of a whole appliance while the others, and other addresses, are served; large messages in little memory."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_host import ALICE, Flood, Host, Sink, free_of, wait_until
+from hostile_host import ALICE, Flood, Host, free_of, wait_until
+
+from appliance import netstring
 
 IN_TIME = 15.0  # seconds for a message by SMTP, one by QMQP and a log-in; a quiet machine needs one
 LARGE = 50 * 1024 * 1024  # bytes
@@ -21,6 +25,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     made = Host(folder)
     yield made
     assert made.appliance.stop() == 0
+    made.sink.close()
     free_of(folder)
 
 
@@ -44,11 +49,33 @@ def test_a_flood_of_refusals_is_a_few_lines_of_the_log(host: Host) -> None:
     assert len(received) == 5
 
 
+HUGE = [  # recipients of a package of QMTP
+    b"0:," * 300_000,
+    b"5:a@b.c," * 100_000,
+    b"900000:" + b"x" * 900_000 + b",",
+]
+
+
+@pytest.mark.parametrize("recipients", HUGE, ids=["empty", "many", "large"])
+def test_a_package_with_recipients_without_end_costs_little(host: Host, recipients: bytes) -> None:
+    """QMTP answers for each recipient: of more than 4,000, or more than a megabyte, the connection ends."""
+    before = host.forget_peaks()
+    package = netstring.encode(b"\nSubject: x\n\n") + netstring.encode(b"a@b.example") + netstring.encode(recipients)
+    for _ in range(3):
+        with host.connect("qmtp") as client, contextlib.suppress(OSError):
+            client.sendall(package)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(1 << 16):
+                pass
+    after = host.peaks()
+    assert all(after[name] - before[name] < GROWTH for name in before)
+    host.qmqp("127.0.0.2")
+
+
 def test_a_large_message_costs_no_program_its_size(host: Host, tmp_path: Path) -> None:
     """50 MiB by SMTP to a mailbox and to another host, by QMQP, by sendmail: measured, each program stays small."""
     content = b"Subject: large\n\n" + (b"x" * 75 + b"\n") * (LARGE // 76)
-    sink = Sink(host.ports["sink"])
-    sink.start()
+    sink = host.sink
     home = host.appliance.state / "mail" / "example.org" / "alice" / "Maildir"
 
     def arrived() -> int:
@@ -73,5 +100,4 @@ def test_a_large_message_costs_no_program_its_size(host: Host, tmp_path: Path) -
         grown = {name: (after[name] - before[name]) >> 20 for name in before}
         assert all(each < GROWTH >> 20 for each in grown.values()), grown
     finally:
-        sink.close()
         free_of(tmp_path)
