@@ -73,7 +73,7 @@ def _users(config: Path) -> tuple[int, Users | None]:
 
         status = NOT
         try:
-            os.write(tell, b"%d" % read(config).hardening_users)
+            os.write(tell, b"%d" % dict(read(config).hardening)["users"])
             status = 0
         except ConfigError as error:
             print(*error.problems, sep="\n", file=sys.stderr, flush=True)

@@ -53,9 +53,7 @@ def own_control(configuration: Configuration) -> dict[str, bytes]:
         "programnetwork": _lines(sorted(_networked(configuration))),
         "bounces": _lines(f"{name}:{value}" for name, value in configuration.bounces),
         "log": _lines([f"format:{configuration.log_format}"]),
-        "hardening": _lines(
-            [f"required:{int(configuration.hardening_required)}", f"users:{configuration.hardening_users}"]
-        ),
+        "hardening": _lines(f"{name}:{value}" for name, value in sorted(configuration.hardening)),
     }
     if qmtp := [route for route in configuration.routes if route.via.scheme == "qmtp"]:
         files["qmtproutes"] = _lines(sorted(map(_route, qmtp)))

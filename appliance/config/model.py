@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.config import measures, values
+from appliance.config import numbers, values
 from appliance.config.problem import Path
 from appliance.config.values import Network, Via
 
@@ -137,8 +137,7 @@ class Configuration:
     processes: tuple[tuple[str, int], ...]
     programs: tuple[tuple[str, int], ...]
     networked: tuple[str, ...]
-    hardening_required: bool
-    hardening_users: int
+    hardening: tuple[tuple[str, int], ...]
     certificate: str | None
     users: Users
     control: tuple[tuple[str, tuple[str, ...]], ...]
@@ -162,56 +161,16 @@ def build(tree: dict[str, Any]) -> Configuration:
         routes=tuple(_route(value) for value in tree["routes"]),
         bare_newline=tree["smtp"]["bare_newline"],
         normalize_from=_networks(tree["smtp"]["normalize_from"]),
-        numbers=_numbers(tree),
-        bounces=_bounces(tree["bounces"]),
+        numbers=numbers.limits(tree),
+        bounces=numbers.bounces(tree["bounces"]),
         log_format=tree["log"]["format"],
         processes=tuple(tree["processes"].items()),
-        programs=_programs(tree["programs"]),
+        programs=numbers.programs(tree["programs"]),
         networked=tuple(tree["programs"]["network"]),
-        hardening_required=tree["hardening"]["required"],
-        hardening_users=tree["hardening"]["users"],
+        hardening=tuple((name, int(value)) for name, value in tree["hardening"].items()),
         certificate=tls["certificate"] if tls else None,
         users=_users(tree["users"]),
         control=tuple((name, _lines(value)) for name, value in tree["control"].items()),
-    )
-
-
-def _numbers(tree: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    limits, timeouts, queue = tree["limits"], tree["timeouts"], tree["queue"]
-    return (
-        ("concurrencylocal", queue["concurrency"]["local"]),
-        ("concurrencyremote", queue["concurrency"]["remote"]),
-        ("databytes", measures.message_size(limits["message_size"])),
-        ("freedisk", measures.queue_size(queue["free_disk"])),
-        *(
-            (f"max{name}", limits[name])
-            for name in ("commands", "errors", "hops", "recipients", "refusals", "sessions")
-        ),
-        ("maxsessionsperclient", limits["sessions_per_client"]),
-        ("queuelifetime", measures.duration(queue["lifetime"])),
-        ("queuesize", measures.queue_size(queue["size"])),
-        ("timeoutconnect", measures.duration(timeouts["connect"])),
-        ("timeoutremote", measures.duration(timeouts["remote"])),
-        ("timeoutsession", measures.duration(timeouts["session"])),
-        ("timeoutsmtpd", measures.duration(timeouts["smtpd"])),
-    )
-
-
-def _programs(value: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    return (
-        ("time", measures.duration(value["time"])),
-        ("memory", measures.program_size(value["memory"])),
-        ("processes", value["processes"]),
-        ("file_size", measures.program_size(value["file_size"])),
-    )
-
-
-def _bounces(value: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
-    return (
-        ("format", value["format"]),
-        ("returnsize", measures.returned_size(value["return_size"])),
-        ("reportafter", measures.report_time(value["report_after"])),
-        ("delaynotice", measures.notice_time(value["delay_notice"])),
     )
 
 
