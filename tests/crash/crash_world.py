@@ -176,7 +176,7 @@ class World:
             self._wait(pid)
             if name in self.wanted:
                 self.start(name)
-        except OSError:  # the stage has ended
+        except (OSError, ValueError):  # the stage has ended, and says nothing
             return
 
     # -- what is going on ---------------------------------------------------------------
