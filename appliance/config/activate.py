@@ -98,6 +98,7 @@ def _write(files: dict[str, bytes], folder: Path, *, secret: bool) -> None:
         folder.rename(folder.with_name(f"{_UNFINISHED}damaged-{folder.name}"))
     new.rename(folder)
     safeio.sync_directory(folder.parent)
+    safeio.sync_directory(folder.parent.parent)  # the parent may be new
 
 
 def write(files: dict[str, bytes], folder: Path, *, secret: bool = False) -> None:

@@ -20,6 +20,7 @@ from appliance.message import mbox
 LOCK_WITHIN = 30.0  # seconds
 _AGAIN = 0.05  # seconds between two attempts to lock
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+_durable: set[bytes] = set()  # mboxes whose names this process has synced
 _WHOLE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock of 64-bit Linux
 
 
@@ -53,8 +54,18 @@ def deliver(
             raise
     finally:
         os.close(fd)  # and with it the locks
-    if new:
-        safeio.sync_directory(os.fsdecode(os.path.dirname(path)))
+    if new or path not in _durable:  # an attempt that failed, or was killed, may have made it
+        _sync_names(path, mail)
+        _durable.add(path)
+
+
+def _sync_names(path: bytes, mail: bytes) -> None:
+    """Make the file's name durable, and those of the folders above it, up to that of all mailboxes."""
+    folder = os.path.dirname(path)
+    safeio.sync_directory(os.fsdecode(folder))
+    while folder.startswith(mail + b"/"):
+        folder = os.path.dirname(folder)
+        safeio.sync_directory(os.fsdecode(folder))
 
 
 def _apart(fd: int, size: int) -> bytes:
