@@ -93,15 +93,21 @@ class Faults:
         self.post.listing()
 
     def tried(self, program: str, point: Point) -> Result:
+        """Have a call fail, and see; after trouble the next fault gets an appliance of its own."""
+        result = self.attempted(program, point)
+        if result.trouble:
+            result.trouble += "".join(self.post.appliance.log_file.read_text().splitlines(keepends=True)[-6:])
+            self.post.appliance.kill_all()
+            self._begin()
+        return result
+
+    def attempted(self, program: str, point: Point) -> Result:
         """Have a call fail, and see."""
         result = Result(program, point)
         try:
             self._try(program, point, result)
-        except Exception as error:  # noqa: BLE001  # the next fault gets an appliance of its own
-            result.trouble = f"{type(error).__name__}: {error}"
-            result.trouble += "".join(self.post.appliance.log_file.read_text().splitlines(keepends=True)[-6:])
-            self.post.appliance.kill_all()
-            self._begin()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not be
+            result.trouble = str(error) or repr(error)
         return result
 
     def _try(self, program: str, point: Point, result: Result) -> None:

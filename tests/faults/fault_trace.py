@@ -1,6 +1,7 @@
 """strace(1) at a running program: what it calls, and a call of it that fails."""
 
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -80,7 +81,7 @@ class Trace:
 
 
 def injecting(pid: int, file: Path, point: Point) -> Trace:
-    """A program with a fault in it."""
+    """A program with a fault in it; the point's call may be several, with commas."""
     when = f"{point.number}{'+' if point.lasting else ''}"
     return Trace(pid, file, "-e", f"trace={point.call}", "-e", f"inject={point.call}:error={point.error}:when={when}")
 
@@ -96,3 +97,15 @@ def points(calls: list[Call]) -> list[Point]:
         beyond = set.intersection(*possible) - {"EINTR", "EAGAIN"}
         lasting += [Point(name, error, 1, lasting=True) for error in sorted(beyond)]
     return [*single, *lasting]
+
+
+def usable() -> bool:
+    """May a running process be traced here?"""
+    if shutil.which("strace") is None:
+        return False
+    with subprocess.Popen(["sleep", "10"]) as process:
+        done = subprocess.run(
+            ["timeout", "1", "strace", "-p", str(process.pid)], check=False, capture_output=True, text=True
+        )
+        process.kill()
+    return "attached" in done.stderr

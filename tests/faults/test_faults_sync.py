@@ -7,6 +7,8 @@ from pathlib import Path
 
 import apsw
 import pytest
+from fault_post import Post
+from fault_trace import Point, injecting, usable
 
 from appliance.queue import durable
 from appliance.queue.durable import DurableStore
@@ -45,6 +47,29 @@ def vfs(monkeypatch):
     monkeypatch.setattr(durable, "SqliteStore", partial(SqliteStore, vfs="faulty"))
     yield faulty
     faulty.unregister()
+
+
+@pytest.mark.skipif(not usable(), reason="strace can't trace a running process here")
+def test_no_250_while_syncs_fail_and_nothing_lost_by_a_kill_after(tmp_path):
+    """What the disk refused was refused; what was promised before and after is there, though every program was killed."""
+    post = Post(tmp_path)
+    post.appliance.start()
+    try:
+        post.partner.close()  # so that all mail waits
+        mail = post.write("mixed", "abroad")
+        post.send_all(mail)
+        calls = Point("pwritev2,pwrite64,fsync,fdatasync", "EIO", 1, lasting=True)
+        refused = post.write("mixed", "abroad", "mixed")
+        with injecting(post.pid("queue"), tmp_path / "trace", calls):
+            assert [post.attempt(message) for message in refused] == [False] * 3
+        mail += post.write("mixed", "abroad")
+        post.send_all(mail)
+        post.appliance.kill_all()
+        post.partner.listen()
+        post.appliance.start()
+        post.settle(mail)
+    finally:
+        post.appliance.kill_all()
 
 
 def _message(number: int) -> Change:
