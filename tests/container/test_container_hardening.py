@@ -58,6 +58,23 @@ def test_no_process_has_any_right(host):
         assert process["Seccomp"] == "2"
 
 
+LOOK = """if True:
+    import sys
+    for pid in sys.argv[1:]:
+        for name in ("environ", "mem", "maps", "fd"):
+            try:
+                (open if name != "fd" else __import__("os").listdir)(f"/proc/{pid}/{name}")
+                print(pid, name)
+            except PermissionError:
+                continue
+"""
+
+
+def test_no_process_of_the_same_user_looks_into_another(host):
+    """Not even one that no sandbox keeps in: role tokens and passwords are in their memory."""
+    assert host.check_output(f"python3 -c %s {' '.join(pids(host))}", LOOK) == ""
+
+
 def test_only_the_state_folder_can_be_written(host):
     """The root file system is read-only; the volume is not."""
     assert host.run("echo x > /etc/x").rc != 0

@@ -158,6 +158,39 @@ def test_signals_and_abstract_sockets_stay_inside() -> None:
         ) == ["refused", "refused"]
 
 
+@pytest.mark.parametrize(("locked_in", "seen"), [(False, True), (True, False)])
+def test_nobody_of_the_same_user_looks_into_a_locked_program(locked_in: bool, seen: bool) -> None:
+    """Without its lock, somebody could: not the sandbox of who looks, but that of who is looked at, decides."""
+
+    def child(work: Callable[[], int]) -> int:
+        if (pid := os.fork()) == 0:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+                sandbox._libc.prctl(sandbox._DUMPABLE, 1, 0, 0, 0)  # which a change of user takes away
+            os._exit(work())
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def look(pid: int) -> int:
+        try:
+            open(f"/proc/{pid}/environ", "rb").close()
+        except PermissionError:
+            return 1
+        return 0
+
+    def looked_at() -> int:
+        if locked_in:
+            sandbox.keep_to_oneself()
+        victim = os.getpid()
+        if (pid := os.fork()) == 0:
+            sandbox._libc.prctl(sandbox._DUMPABLE, 1, 0, 0, 0)
+            os._exit(look(victim))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert (child(looked_at) == 0) == seen
+
+
 def test_python_goes_on_working() -> None:
     """Modules not imported yet, the resolver's files and random numbers are there."""
 
