@@ -12,6 +12,7 @@ import re
 import stat
 from array import array
 from collections.abc import Iterator
+from itertools import chain
 
 from appliance.pop3d import wire
 
@@ -19,7 +20,7 @@ PLACES = ("new", "cur")
 
 _SIZE = re.compile(r",W=([0-9]{1,15})(?:[,:]|\Z)")
 _TIME = re.compile(r"[0-9]{9,11}(?=\.)")
-_COUNTED = 256 * 1024  # bytes of a file that are counted at once
+_COUNTED = 64 * 1024  # bytes of a file that are counted at once
 _SENT = 64 * 1024  # and sent at once: so much waits in memory for a slow client, or twice that
 _REMEMBER = 20  # sizes that had to be counted before it is worth a file
 _CACHE = "pop3sizes"
@@ -83,7 +84,7 @@ def sizes(maildir: int, folders: dict[str, int], found: list[str]) -> tuple[list
             size = remembered.get(base(name), -1)
             if size < 0:
                 try:
-                    size = wire.size(pieces(opened(folders, name), _COUNTED))
+                    size = _octets(*_opened(folders, name))
                     counted += 1
                 except Gone:
                     continue
@@ -101,6 +102,11 @@ def sizes(maildir: int, folders: dict[str, int], found: list[str]) -> tuple[list
 
 def opened(folders: dict[str, int], name: str) -> int:
     """A descriptor of a message's file. Raises Gone, OSError."""
+    return _opened(folders, name)[0]
+
+
+def _opened(folders: dict[str, int], name: str) -> tuple[int, int]:
+    """The same, and the file's size."""
     try:
         # no link leads out of the Maildir, no FIFO makes us wait
         fd = os.open(
@@ -110,16 +116,28 @@ def opened(folders: dict[str, int], name: str) -> int:
         if error.errno in _GONE:
             raise Gone from error
         raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
         os.close(fd)
         raise Gone
-    return fd
+    return fd, about.st_size
 
 
-def pieces(fd: int, at_once: int = _SENT) -> Iterator[bytes]:
+def _octets(fd: int, size: int) -> int:
+    """The octets on the wire of a file of that size; closes the descriptor. Raises OSError."""
+    try:
+        first = os.read(fd, _COUNTED)
+        if len(first) == size:  # nearly all are small: another read would only say that this is the end
+            return wire.size((first,))
+        return wire.size(chain((first,), iter(lambda: os.read(fd, _COUNTED), b"")))
+    finally:
+        os.close(fd)
+
+
+def pieces(fd: int) -> Iterator[bytes]:
     """The content, piece by piece; closes the descriptor. Raises OSError."""
     try:
-        while piece := os.read(fd, at_once):
+        while piece := os.read(fd, _SENT):
             yield piece
     finally:
         os.close(fd)
