@@ -168,7 +168,10 @@ def test_a_hundred_sessions_come_and_go_without_a_trace(pop3d):
     with pop3d.session():
         pass
     pop3d.wait_for("fetched")
-    before = len(list(descriptors.iterdir()))
+    try:
+        before = len(list(descriptors.iterdir()))
+    except PermissionError:
+        pytest.skip("only root sees the descriptors of a program that is locked in")
     for number in range(100):
         client = Client(pop3d.port)
         client.send(b"USER alice@example.org\r\nPASS secret\r\nRETR 1\r\n"[: 10 + number])

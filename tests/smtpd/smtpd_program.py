@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Self
 
+import pytest
 from smtpd_fake_queue import FakeQueue
 
 from appliance import door, users
@@ -101,7 +102,10 @@ class Smtpd:
 
     def forget_peak(self) -> int:
         """Resident bytes now; `memory` counts from here."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        try:
+            Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        except PermissionError:
+            pytest.skip("only root sees the memory of a program that is locked in")
         return self.memory()
 
     def memory(self) -> int:
