@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
-from appliance_process import Appliance, free_port, wait_until
+from appliance_process import PAPERPATH, Appliance, free_port, wait_until
 
+from appliance import netstring
 from appliance.queue import ask
 from appliance.state import State
 
@@ -131,10 +132,14 @@ LETTERS = {
 
 @dataclass
 class Sent:
-    """A message, its token and its fate; `answers` are those to its attempts, 0 for a connection that broke."""
+    """A message, its token and its fate; `answers` are those to its attempts, 0 for a connection that broke.
+
+    by  smtp or qmtp
+    """
 
     letter: Letter
     token: bytes
+    by: str = "smtp"
     answers: list[int] = field(default_factory=list)
 
     @property
@@ -160,18 +165,19 @@ class Post:
         self.appliance = Appliance(folder / "appliance", yaml=text)
         self.appliance.port = self.ports["smtp"]
         self.state = State(self.appliance.state)
+        self.paperpath = PAPERPATH
         self.sent: list[Sent] = []
         self._number = 0
         self._found: dict[str, Counter[bytes]] = {}
         self._read: dict[Path, int] = {}
         self.wrong: list[str] = []  # bounces that should not be
 
-    def write(self, *names: str) -> list[Sent]:
+    def write(self, *names: str, by: str = "smtp") -> list[Sent]:
         """New messages, not yet sent."""
         written = []
         for name in names:
             self._number += 1
-            written.append(Sent(LETTERS[name], b"token-%d-end" % self._number))
+            written.append(Sent(LETTERS[name], b"token-%d-end" % self._number, by))
         self.sent += written
         return written
 
@@ -179,28 +185,47 @@ class Post:
         """Send it once, by a connection of its own; whether it is accepted. Raises Refused."""
         code = 0
         try:
-            with smtplib.SMTP(
-                "127.0.0.1", self.ports["smtp"], local_hostname="client.example", timeout=seconds
-            ) as session:
-                code = self._say(session, message)
+            code = (self._smtp if message.by == "smtp" else self._qmtp)(message, seconds)
         except smtplib.SMTPResponseException as error:
             code = max(0, error.smtp_code)
         except (OSError, smtplib.SMTPException):
-            code = code if code == 250 else 0  # a goodbye that failed changes nothing
+            code = 0
         message.answers.append(code)
         if code >= 500:
             raise Refused(f"{message.token!r} was answered {message.answers}")
         return message.accepted
 
-    def _say(self, session: smtplib.SMTP, message: Sent) -> int:
-        code, _ = session.ehlo()
-        if code != 250:
-            return code
-        code, _ = session.mail("sender@example.org")
-        for recipient in message.letter.recipients:
+    def _smtp(self, message: Sent, seconds: float) -> int:
+        where = ("127.0.0.1", self.ports["smtp"])
+        session = smtplib.SMTP(*where, local_hostname="client.example", timeout=seconds)
+        try:
+            code, _ = session.ehlo()
             if code == 250:
-                code, _ = session.rcpt(recipient)
-        return session.data(message.content)[0] if code == 250 else code
+                code, _ = session.mail("sender@example.org")
+            for recipient in message.letter.recipients:
+                if code == 250:
+                    code, _ = session.rcpt(recipient)
+            return session.data(message.content)[0] if code == 250 else code
+        finally:
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # a goodbye that fails changes nothing
+                session.quit()
+            session.close()
+
+    def _qmtp(self, message: Sent, seconds: float) -> int:
+        """Daniel J. Bernstein, Quick Mail Transfer Protocol: content, sender, recipients; an answer for each of these."""
+        recipients = [netstring.encode(recipient.encode()) for recipient in message.letter.recipients]
+        content = b"\n" + message.content.replace(b"\r\n", b"\n")
+        package = [content, b"sender@example.org", b"".join(recipients)]
+        with socket.create_connection(("127.0.0.1", self.ports["qmtp"]), seconds) as connection:
+            connection.sendall(b"".join(map(netstring.encode, package)))
+            answers: list[bytes] = []
+            decoder = netstring.Decoder(1 << 16)
+            while len(answers) < len(recipients):
+                data = connection.recv(65536)
+                if not data:
+                    return 0
+                answers += decoder.feed(data)
+        return max({b"K": 250, b"Z": 451}.get(answer[:1], 550) for answer in answers)
 
     def send_all(self, messages: Iterable[Sent], seconds: float = 10) -> None:
         """Until each is accepted."""

@@ -30,6 +30,7 @@ SCRIPTS = {
     "local": ("maildir", "large", "onward", "mbox", "program"),
     "remote": ("mixed", "abroad"),
     "launcher": ("program",),
+    "qmtpd": ("maildir", "large"),
 }
 WAIT = 2.0  # seconds for a call to come; then it does not come this time
 LAST = 0.4  # seconds that a lasting fault lasts after the first attempts
@@ -82,15 +83,15 @@ class Faults:
         calls: list[Call] = []
         for _ in range(3):
             with Trace(self._ready(program), self._folder / "trace") as trace:
-                messages = self.post.write(*SCRIPTS[program])
+                messages = self._write(program)
                 self.post.send_all(messages)
-                self._ask()
+                self.post.listing()
                 self.post.settle(messages)
             calls += trace.calls()
         return calls
 
-    def _ask(self) -> None:
-        self.post.listing()
+    def _write(self, program: str) -> list[Sent]:
+        return self.post.write(*SCRIPTS[program], by="qmtp" if program == "qmtpd" else "smtp")
 
     def tried(self, program: str, point: Point) -> Result:
         """Have a call fail, and see; after trouble the next fault gets an appliance of its own."""
@@ -114,11 +115,11 @@ class Faults:
         post = self.post
         pid = self._ready(program)
         read, doubled = post.appliance.log_file.stat().st_size, post.duplicates()
-        messages = post.write(*SCRIPTS[program])
+        messages = self._write(program)
         with injecting(pid, self._folder / "trace", point) as trace:
             for message in messages:
                 post.attempt(message)
-            self._ask()
+            self.post.listing()
             if point.lasting:
                 time.sleep(LAST)
             else:
@@ -126,7 +127,7 @@ class Faults:
         result.happened = trace.injected > 0
         post.send_all(messages)
         post.settle(messages)
-        more = post.write(SCRIPTS[program][0])  # it is at work again
+        more = self._write(program)[:1]  # it is at work again
         post.send_all(more)
         post.settle(more)
         with post.appliance.log_file.open() as log:

@@ -32,6 +32,18 @@ class Point(NamedTuple):
         return f"{self.call} {self.error} at {self.number}{'+' if self.lasting else ''}"
 
 
+def calls_of(file: Path) -> list[tuple[Call, str]]:
+    """What strace has written to a file with -f: the calls in the order of their beginnings, each with its line."""
+    counts: dict[tuple[str, str], int] = {}
+    calls = []
+    for match in filter(None, map(_LINE.match, file.read_text(errors="replace").splitlines())):
+        thread, line = match.groups()
+        name = line.partition("(")[0]
+        counts[thread, name] = number = counts.get((thread, name), 0) + 1
+        calls.append((Call(name, number, kind(line)), line))
+    return calls
+
+
 class Trace:
     """strace, from `with` to its end. Raises RuntimeError if it can't attach."""
 
@@ -59,20 +71,9 @@ class Trace:
             self._process.wait()
         self._process.stderr.close()
 
-    def lines(self) -> list[tuple[int, str]]:
-        """Thread and call, in the order of their beginnings."""
-        found = (_LINE.match(line) for line in self._file.read_text(errors="replace").splitlines())
-        return [(int(match[1]), match[2]) for match in found if match]
-
     def calls(self) -> list[Call]:
         """What was called."""
-        counts: dict[tuple[int, str], int] = {}
-        calls = []
-        for thread, line in self.lines():
-            name = line.partition("(")[0]
-            counts[thread, name] = number = counts.get((thread, name), 0) + 1
-            calls.append(Call(name, number, kind(line)))
-        return calls
+        return [call for call, _ in calls_of(self._file)]
 
     @property
     def injected(self) -> int:

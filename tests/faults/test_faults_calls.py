@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fault_run import Result, as_json, run, table
+from fault_run import SCRIPTS, Result, as_json, run, table
 from fault_table import errors, kind, unknown
 from fault_trace import Point, usable
 
@@ -43,13 +43,12 @@ def test_a_call_that_no_table_knows_is_told():
 def test_calls_that_fail_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each program's calls between DATA and delivery, a share of them a day: what was answered 250 arrives, nothing else bounces."""
     share = int(os.environ.get("FAULTS_SHARE", time.time() // 86400)) % SHARES
-    programs = ("queue", "smtpd", "local", "remote", "launcher")
-    results, strange = run(tmp_path, programs, share, SHARES, SECONDS)
+    results, strange = run(tmp_path, SCRIPTS, share, SHARES, SECONDS)
     with capsys.disabled():  # the figures are what people want to see
         print(f"\nshare {share} of {SHARES}\n{table(results)}")
     assert [(each.program, str(each.point), each.trouble) for each in results if each.trouble] == []
     assert strange == {}
-    assert {each.program for each in results if each.happened} == set(programs)
+    assert {each.program for each in results if each.happened} == set(SCRIPTS)
 
 
 def test_results_are_json(tmp_path: Path) -> None:
