@@ -65,6 +65,7 @@ class DurableStore:
             if isinstance(error, Refused):
                 raise
             raise Refused(f"the queue's journal can't be read: {error}") from error
+        self._database.begin_log()
         self._fold()
         try:
             if self._journal.fits(()):

@@ -258,6 +258,14 @@ class SqliteStore:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._log_bytes = 0
 
+    def begin_log(self) -> None:
+        """A new log at the start: a commit that a power cut tore leaves frames behind the end of the old one, and if the
+        next is torn over them nobody can tell that from damage.
+        """
+        with self._disk_errors(), suppress(apsw.FullError):  # the old one serves as well
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._log_bytes = 0
+
     def keep_log(self) -> None:
         """The files stay as they are when this is closed."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -167,6 +167,8 @@ def examine(state: State) -> str:
     head = _head(state.journal)
     if not path.exists() or not path.stat().st_size:
         return "the database is missing" if head or (log_path.exists() and log_path.stat().st_size) else ""
+    if not head and path.with_name(path.name + "-journal").exists():
+        return ""  # its very first start was cut off: SQLite takes back what there is of it
     log = wal.read(log_path)
     if log.damage:
         return log.damage
