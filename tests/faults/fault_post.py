@@ -23,11 +23,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 from appliance_process import PAPERPATH, Appliance, free_port, wait_until
 
-from appliance import netstring
+from appliance import netstring, password
 from appliance.queue import ask
 from appliance.state import State
 
 TOKEN = re.compile(rb"token-[0-9]+-end")
+HASH = password.make(b"a secret")
 YAML = """\
 version: 1
 hostname: mx.example.org
@@ -42,7 +43,7 @@ domains:
       alice: {{}}
       bob: {{}}
       sender: {{}}
-      reader: {{password: {{file: {secret}}}}}
+      reader: {{password: "{hash}"}}
       box: {{deliver: ["./Mailbox"]}}
       tool: {{deliver: ["|cat >>got"]}}
     aliases:
@@ -157,11 +158,8 @@ class Post:
 
     def __init__(self, folder: Path, yaml: str = YAML) -> None:
         self.partner = Partner()
-        secret = folder / "secret"
-        folder.mkdir(parents=True, exist_ok=True)
-        secret.write_text("a secret\n")
         self.ports = {name: free_port() for name in ("smtp", "qmtp", "pop3")}
-        text = yaml.format(**self.ports, partner=self.partner.port, secret=secret)
+        text = yaml.format(**self.ports, partner=self.partner.port, hash=HASH)
         self.appliance = Appliance(folder / "appliance", yaml=text)
         self.appliance.port = self.ports["smtp"]
         self.state = State(self.appliance.state)
