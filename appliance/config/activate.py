@@ -29,7 +29,7 @@ def activate(files: dict[str, bytes], state: State) -> tuple[str, str | None]:
     """
     name = generation_name(files)
     previous = active(state)
-    state.generations.mkdir(parents=True, exist_ok=True)
+    _make(state.generations)
     _remove_unfinished(state)
     secret = {path: data for path, data in files.items() if path.startswith(_APART)}
     folders = (
@@ -90,15 +90,21 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def _make(folder: Path) -> None:
+    """A folder that lasts; one that is there is left alone, for the watcher's sandbox lets it in, but not into the one above."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        safeio.sync_directory(folder.parent)
+
+
 def _write(files: dict[str, bytes], folder: Path, *, secret: bool) -> None:
     new = folder.with_name(_UNFINISHED + folder.name)
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    _make(folder.parent)
     write(files, new, secret=secret)
     if folder.exists():  # damaged: out of the way, and gone with the next activation at the latest
         folder.rename(folder.with_name(f"{_UNFINISHED}damaged-{folder.name}"))
     new.rename(folder)
     safeio.sync_directory(folder.parent)
-    safeio.sync_directory(folder.parent.parent)  # the parent may be new
 
 
 def write(files: dict[str, bytes], folder: Path, *, secret: bool = False) -> None:

@@ -12,7 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
-from appliance import log, partition, sandbox
+from appliance import log, partition, safeio, sandbox
 from appliance.config.inotify import Folders
 from appliance.control import Control
 from appliance.state import State
@@ -34,6 +34,7 @@ def main(state: State) -> int:
     config = Path(os.readlink(state.run / "mail.yaml"))
     watcher = Watcher(config, state)
     state.secrets.mkdir(mode=0o700, exist_ok=True)
+    safeio.sync_directory(state.root)
     for sentence in sandbox.lock(partition.config(state, (*watcher.readable, SCHEMA))):
         log.warning(sentence)
     if any(state.root.is_relative_to(folder) for folder in watcher.readable):
