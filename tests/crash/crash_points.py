@@ -170,10 +170,10 @@ def main() -> int:
             if args.scene in scene.name:
                 outcomes += points(proof, scene, share)
                 print(f"{scene.name}: {len(outcomes)} points so far", flush=True)
+                if args.json:
+                    args.json.parent.mkdir(exist_ok=True)
+                    args.json.write_text(crash_report.as_json(outcomes))
         proof.close()
-    if args.json:
-        args.json.parent.mkdir(exist_ok=True)
-        args.json.write_text(crash_report.as_json(outcomes))
     return _tell(outcomes, sorted(proof.unknown | proof.unordered))
 
 
