@@ -19,7 +19,7 @@ SMALL = 8  # of a small disk an eighth is enough
 MUCH = 4 * 1024 * 1024 * 1024  # more than any message has: nobody needs to know of more
 LOOK = 1.0  # seconds between two looks
 OFTEN = 0.25  # the same, when there is not MUCH room
-PRECISE = 5.0  # seconds between two questions to the store
+PRECISE = 2.0  # seconds between two questions to the store
 
 Tell = Callable[[bytes], None]
 

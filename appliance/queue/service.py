@@ -124,6 +124,7 @@ class Service:
             if generation is not self.generation:
                 self._configure(generation)
                 self.notices.look()
+                self.settled()
         except (OSError, LookupError) as error:
             log.trouble("queue: the new generation can't be read, the old one stays in force", error)
 

@@ -48,9 +48,9 @@ class Conduct:
         if self._commands >= self._settings.max_commands:
             self.enough = "too many commands that bring no mail"
 
-    def too_long(self, now: float) -> bool:
-        """Whether the session has brought no mail for too long."""
-        return now - self._since > self._settings.session_timeout
+    def too_long(self, now: float, patience: float) -> bool:
+        """Whether the session has brought no mail for too long; patience: seconds, at most."""
+        return now - self._since > min(self._settings.session_timeout, patience)
 
     def too_slow(self, now: float, size: int) -> bool:
         """Whether content of which `size` bytes have come is sent too slowly."""

@@ -92,7 +92,7 @@ class Connection(SMTP):
         elif self._waiting:
             if now - self._heard > intake.TIMEOUT:
                 self._say_goodbye(intake.accepted_later("no answer"), "the queue does not answer")
-        elif now - self._heard > self.settings.timeout:
+        elif now - self._heard > min(self.settings.timeout, self.server.patience):
             if self.transport is None or self.transport.is_closing():  # it does not even read our goodbye
                 self.abort("timeout")
                 return
@@ -100,7 +100,7 @@ class Connection(SMTP):
         elif self._arrival is not None:
             if self.conduct.too_slow(now, self._arrival.size):
                 self._say_goodbye(_TIMEOUT, "too slow in DATA")
-        elif self.conduct.too_long(now):
+        elif self.conduct.too_long(now, self.server.patience):
             self._say_goodbye(_TIMEOUT, "too long without mail")
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """What the sessions of one process share: the settings in force, the limits, the queue, the clock."""
 
 import asyncio
+import math
 from collections import Counter
 
 from appliance.errors import Temporary
@@ -13,6 +14,7 @@ from appliance.smtpd.settings import Settings
 from appliance.state import State
 
 TICK = 1.0  # seconds between two looks at the clock; the precision of every timeout here
+CROWDED = 300.0  # seconds for silent clients while few sessions are left; RFC 5321 section 4.5.3.2.7 asks for that
 STOP = 5.0  # seconds that sessions with a message in hand have at an orderly stop
 
 
@@ -27,6 +29,7 @@ class Server:
         self.door = Door(state, intake, hello)
         self.sessions: set[Connection] = set()
         self.stopping = False
+        self.patience = math.inf  # seconds, at most, for a client that brings nothing
         self.configuration = InForce(state, Settings)
         self._per_client: Counter[bytes] = Counter()
 
@@ -71,6 +74,9 @@ class Server:
 
     def _look_at_the_clock(self) -> None:
         now = self.loop.time()
+        settings = self.configuration.settings
+        crowded = settings.max_sessions and len(self.sessions) * settings.processes > settings.max_sessions * 3 // 4
+        self.patience = CROWDED if crowded else math.inf
         for session in list(self.sessions):
             session.look_at_the_clock(now)
 

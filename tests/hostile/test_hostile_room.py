@@ -15,6 +15,8 @@ from appliance.queue.room import FREE, MUCH, SIZE, Room
 from appliance.state import State
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mutation"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
+from appliance_process import PAPERPATH, Appliance, wait_until
 from mutant import Mutant
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -130,3 +132,39 @@ def test_a_queue_that_is_full_takes_no_new_mail_until_it_has_room_again(tmp_path
         assert "there is room again" in said[1]
     finally:
         queue.stop()
+
+
+def test_a_postmaster_sees_that_there_is_no_room_and_that_there_is_again(tmp_path: Path) -> None:
+    """End to end: 452 at MAIL, exit 111 of sendmail, health says why; mail held for mailboxes goes out, and all is well."""
+    host = Appliance(tmp_path / "host", "queue: {size: 20MiB, concurrency: {local: 0}}")
+    host.start()
+
+    def change(old: str, new: str) -> None:
+        host.configure(host.config.read_text().replace(old, new))
+
+    def mail() -> tuple[int, bytes]:
+        with host.smtp() as session:
+            session.ehlo()
+            return session.mail("sender@client.example")
+
+    def health() -> str:
+        done = subprocess.run([PAPERPATH, "health", "--state", host.state], capture_output=True, text=True, check=False)
+        return "well" if done.returncode == 0 else done.stdout + done.stderr
+
+    try:
+        for _ in range(6):
+            host.send("alice@example.org", text=("x" * 70 + "\r\n") * 4000)
+        change("size: 20MiB", "size: 1MiB")
+        wait_until(lambda: mail() == (452, b"4.3.1 no room for new mail now, try again later"), 10, "452 at MAIL")
+        wait_until(lambda: "no room for new mail" in health(), 10, "health to say so")
+        sendmail = [PAPERPATH.with_name("sendmail"), "alice@example.org"]
+        environment = {**os.environ, "PAPERPATH_STATE": str(host.state)}
+        done = subprocess.run(sendmail, input=b"x", env=environment, capture_output=True, check=False)
+        assert done.returncode == 111
+        assert b"no room" in done.stderr
+        change("local: 0", "local: 10")
+        wait_until(lambda: len(host.mailbox("alice")) == 6, 20, "the mail that was held")
+        wait_until(lambda: mail()[0] == 250, 15, "room again")
+        wait_until(lambda: health() == "well", 10, "health to be well")
+    finally:
+        host.stop()

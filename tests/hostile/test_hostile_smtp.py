@@ -90,57 +90,42 @@ def test_mail_begins_the_counts_anew(tmp_path: Path) -> None:
             assert client.say(b"Subject: x\r\n\r\ntext\r\n.")[:3] == b"250"
 
 
-def a_command_without_end(client: Client) -> None:
-    """A byte now and then: no progress."""
-    client.send(b"N")
-
-
-def commands_for_ever(client: Client) -> None:
-    """Each in time, and no mail."""
-    client.send(b"NOOP\r\n")
-
-
 def content_drop_by_drop(client: Client) -> None:
     """Far below 1,000 bytes a second."""
     client.send(b"x" * 20)
 
 
-SLOW: list[tuple[Callable[[Client], None], dict[str, str], bool, str]] = [
-    (a_command_without_end, {"timeoutsmtpd": "1"}, False, "timeout"),
-    (commands_for_ever, {"timeoutsmtpd": "60", "timeoutsession": "1"}, False, "too long without mail"),
-    (content_drop_by_drop, {"timeoutsmtpd": "1"}, True, "too slow in DATA"),
-]
+SLOW: dict[str, Callable[[Client], None]] = {  # why it is left, and what it says ten times a second
+    "timeout": lambda client: client.send(b"N"),  # a byte of a command now and then is no progress
+    "too long without mail": lambda client: client.send(b"NOOP\r\n"),
+    "too slow in DATA": content_drop_by_drop,
+}
 
 
-@pytest.mark.parametrize(("drip", "control", "content", "reason"), SLOW, ids=[row[0].__name__ for row in SLOW])
-def test_a_slow_client_is_not_kept(tmp_path: Path, drip, control: dict[str, str], content, reason: str) -> None:
-    """Slow loris: what comes drop by drop does not keep a session; it hears 421 and is left."""
-    with serving(tmp_path, **control) as smtpd, smtpd.connect() as client:
-        if content:
-            client.begin()
-        else:
-            greeted(client)
-        end = time.monotonic() + 30
-        with contextlib.suppress(ConnectionError):
-            while not [line for line in smtpd.log if line["event"] == "session_ended"]:
-                assert time.monotonic() < end
-                drip(client)
-                time.sleep(0.1)
-        assert smtpd.wait_for("session_ended")["reason"] == reason
-        if not content:
-            while (reply := client.line()) and reply[:3] == b"250":
-                pass
-            assert reply.startswith(b"421 4.4.2")
-
-
-def test_content_at_a_fair_pace_is_taken(tmp_path: Path) -> None:
-    """RFC 5321 section 4.5.3.2: longer than one time-out in all, with pauses shorter than it."""
-    with serving(tmp_path, timeoutsmtpd="1") as smtpd, smtpd.connect() as client:
-        client.begin()
-        for _ in range(6):
-            client.send(b"x" * 998 + b"\r\n")
-            time.sleep(0.4)
-        assert client.say(b".")[:3] == b"250"
+def test_slow_clients_are_not_kept_and_fair_ones_are(tmp_path: Path) -> None:
+    """Slow loris: what comes drop by drop keeps no session; RFC 5321 section 4.5.3.2: pauses below the time-out do no harm."""
+    with serving(tmp_path, timeoutsmtpd="1", timeoutsession="3") as smtpd, contextlib.ExitStack() as stack:
+        slow = {reason: stack.enter_context(smtpd.connect()) for reason in SLOW}
+        fair = stack.enter_context(smtpd.connect())
+        for reason, client in [*slow.items(), ("fair", fair)]:
+            if reason in ("fair", "too slow in DATA"):
+                client.begin()
+            else:
+                greeted(client)
+        end, ended = time.monotonic() + 30, set()
+        while len(ended) < len(SLOW):
+            assert time.monotonic() < end, ended
+            for reason in SLOW.keys() - ended:
+                with contextlib.suppress(ConnectionError):
+                    SLOW[reason](slow[reason])
+            fair.send(b"x" * 398 + b"\r\n")
+            time.sleep(0.1)
+            ended = {line["reason"] for line in smtpd.log if line["event"] == "session_ended"}
+            assert ended <= SLOW.keys()
+        assert fair.say(b".")[:3] == b"250"
+        while (reply := slow["too long without mail"].line()) and reply[:3] == b"250":
+            pass
+        assert reply.startswith(b"421 4.4.2")
 
 
 NO_ROOM = [(0, b"", b"452 4.3.1"), (0, b" SIZE=1", b"452 4.3.1"), (5000, b" SIZE=5000", b"452 4.3.1"), (5000, b" SIZE=4999", b"250"), (5000, b"", b"250")]  # fmt: skip
@@ -198,6 +183,21 @@ def test_without_the_look_at_the_pace_a_slow_client_is_kept(tmp_path: Path) -> N
             content_drop_by_drop(client)
             time.sleep(0.1)
         assert not [line for line in smtpd.log if line["event"] == "session_ended"]
+
+
+def test_while_few_sessions_are_left_the_idle_ones_go_first(tmp_path: Path) -> None:
+    """A flood from many addresses: whoever brings nothing is kept for five minutes then (here: a second), not for an hour."""
+    change = {"smtpd/server.py": [("CROWDED = 300.0", "CROWDED = 1.0")]}
+    with serving(tmp_path, change=change, maxsessions="8") as smtpd, contextlib.ExitStack() as stack:
+        for number in range(1, 5):
+            crowd(smtpd, f"127.0.0.{number}", 1, stack)
+        time.sleep(2)
+        assert smtpd.log[-1]["event"] == "started"
+        crowd(smtpd, "127.0.0.5", 4, stack)
+        end = time.monotonic() + 30
+        while crowd(smtpd, "127.0.0.6", 1, stack) != [GREETED]:
+            assert time.monotonic() < end
+            time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
