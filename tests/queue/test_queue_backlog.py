@@ -11,15 +11,20 @@ from appliance.queue.store import LOCAL, REMOTE
 MANY = 1200
 
 
+def accept_all(desk, *recipients):
+    """A message for each, in one commit."""
+    for recipient in recipients:
+        letter = Envelope(b"bob@elsewhere.example", (recipient,))
+        desk.service.accept("smtpd", letter, b"Subject: x\n\ntext\n", desk.answers.append)
+    desk.run()
+
+
 @pytest.fixture
 def restarted(tmp_path, store, lines):  # the log goes to a file
     """A queue that starts with MANY messages for one host, then 50 for another, on disk and due."""
     state = make_state(tmp_path / "state")
     before = Desk(state, store)
-    for _ in range(MANY):
-        before.accept([b"a@dead.example"])
-    for _ in range(50):
-        before.accept([b"a@alive.example"])
+    accept_all(before, *[b"a@dead.example"] * MANY, *[b"a@alive.example"] * 50)
     before.service.bodies.close()
     return Desk(state, store)
 
@@ -51,8 +56,7 @@ def test_long_backlog_is_not_looked_through(tmp_path, store, lines, monkeypatch)
     """Where mail waits for few hosts each is asked for by name, so few looks find what others get."""
     monkeypatch.setattr("appliance.queue.sqlite.WINDOW", 50)
     desk = Desk(make_state(tmp_path / "state"), store)
-    for number in range(MANY):
-        desk.accept([b"a@alive.example" if number % 100 == 99 else b"a@dead.example"])
+    accept_all(desk, *[b"a@alive.example" if number % 100 == 99 else b"a@dead.example" for number in range(MANY)])
     desk.service.bodies.close()
     looks, due = [], store.due
     monkeypatch.setattr(store, "due", lambda *asked: looks.append(asked) or due(*asked))
