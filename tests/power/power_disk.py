@@ -195,7 +195,9 @@ class Fate:
         if whole:
             apply(content, piece)
         elif self.random.random() < 0.3:
-            apply(content, Piece(piece.start, piece.data[: self.random.randrange(len(piece.data) + 1)]))
+            end = self.random.randrange(piece.start, piece.end + 1)
+            end -= end % SECTORS[0]  # a disk writes a sector or does not
+            apply(content, Piece(piece.start, piece.data[: max(0, end - piece.start)]))
         else:
             sector, likely = self.random.choice(SECTORS), self.random.choice((0.1, 0.5, 0.9))
             at = piece.start

@@ -44,7 +44,7 @@ def read(path: Path) -> Log:
         return Log([], "")
     with file:
         head = file.read(_HEAD.size)
-        if len(head) < _HEAD.size:
+        if len(head) < _HEAD.size or not file.peek(1):  # it is synced before the first frame is written
             return Log([], "")
         magic, _, size, _, *rest = _HEAD.unpack(head)
         if magic >> 1 != _MAGIC >> 1 or size not in SIZES:
