@@ -6,7 +6,7 @@ STATE ?= ./state
 SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit soak crash fuzz lock clean
+.PHONY: help run check test unit soak crash model fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -33,7 +33,11 @@ soak: $(VENV)/.ready-dev  ## mail from all sides, faulty next hosts, kills, chan
 crash: $(VENV)/.ready-dev  ## a kill before every call of every program, one at a time: SHARE=0/1 (0/6: every sixth), a table, build/crash.json
 	$(VENV)/bin/python tests/crash/crash_points.py --share $(or $(SHARE),0/1) --json build/crash.json
 
+model: $(VENV)/.ready-dev  ## the queue against its model, on every store: LIVES=1000 of 50 steps
+	QUEUE_MODEL=$(or $(LIVES),1000),50 $(VENV)/bin/pytest -q tests/queue/test_queue_model.py
+
 faults: $(VENV)/.ready-dev  ## every file and socket call fails once: MINUTES=15 at most, a table, build/faults.json
+	FAULTS_SHARE=all $(VENV)/bin/pytest -q tests/faults --ignore tests/faults/test_faults_calls.py
 	$(VENV)/bin/python tests/faults/fault_run.py --minutes $(or $(MINUTES),15) --json build/faults.json
 
 fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECONDS=2 each, TARGETS="smtp yaml" only these

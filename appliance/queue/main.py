@@ -24,7 +24,7 @@ from appliance.queue.durable import DurableStore
 from appliance.queue.intake import Intake
 from appliance.queue.present import DESCRIPTORS, Present
 from appliance.queue.rescue import aside
-from appliance.queue.rescue.recovery import Recovery
+from appliance.queue.rescue.recovery import Recovery, committed
 from appliance.queue.rescue.upkeep import Upkeep
 from appliance.queue.retry import Occasions, waits_too_long
 from appliance.queue.service import Service
@@ -44,6 +44,7 @@ def main(state: State) -> int:
     try:
         store = open_store(state)
         bodies = Bodies(state.bodies)
+        there = committed(state.queue, store)
         orphans = bodies.remove_orphans(store.contains, aside.strays(state))
         doors = {name: (Guard(state, name), bind(state.door(name))) for name in ("intake", "lease", "admin")}
         control = Control(state)
@@ -57,7 +58,7 @@ def main(state: State) -> int:
     if orphans:
         log.warning(f"queue: {orphans} unfinished body files of an earlier run removed")
     try:
-        return uvloop.run(Program(state, store, bodies, control, doors).run())
+        return uvloop.run(Program(state, store, bodies, control, doors).run(there))
     except (OSError, LookupError) as error:
         log.trouble("queue: ended", error)
         return CANNOT
@@ -105,8 +106,11 @@ class Program:
         self._present = Present()
         self._servers: list[asyncio.Server] = []
 
-    async def run(self) -> int:
-        """Until SIGTERM or SIGINT: 0; or until the database turns out to be damaged: 111."""
+    async def run(self, there: set[int]) -> int:
+        """Until SIGTERM or SIGINT: 0; or until the database turns out to be damaged: 111.
+
+        there  of a damaged queue's messages: `committed`
+        """
         loop = asyncio.get_running_loop()
         log.setup("queue", loop.call_soon, wait=loop.call_later)
         loop.set_exception_handler(_unforeseen)
@@ -127,7 +131,7 @@ class Program:
         late = waits_too_long(service, self._store)
         writer.start()
         service.connect(writer)
-        self.recovery = Recovery(self._state.queue, service, self._store)
+        self.recovery = Recovery(self._state.queue, service, self._store, there)
         self._obey(service, late=late)
         await self._open(service)
         log.started(service.generation.name, messages=service.count)

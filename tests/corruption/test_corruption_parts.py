@@ -188,3 +188,29 @@ def test_disk_full_during_a_recovery(queues, place, tmp_path):
     finally:
         workers.end()
     assert set(workers.got) == post.owed
+
+
+def test_recovered_mail_waits_for_its_mark(queues, place):
+    """A queue killed when a batch is committed and not marked yet delivers nothing of it twice."""
+    place.mkdir()
+    shutil.copytree(queues["stopped"][0].generations, place / "generations", symlinks=True)
+    state, post = type(queues["stopped"][0])(place), queues["stopped"][1]
+    folder = state.queue / "damaged-by-hand"
+    shutil.copytree(queues["stopped"][0].queue, folder)
+    (folder / "reason").write_text("somebody saw it")
+    (folder / "before").write_text(f"{1 << 60} 0")  # ids may stay as they are
+    (folder / "fed.new").mkdir()  # where the mark is written first
+    running = Running(state)
+    workers = Workers(running)
+    try:
+        running.wait_for(lambda: any("can't be recovered now" in entry["what"] for entry in running.events("trouble")))
+        time.sleep(0.2)  # for what must not come
+        assert workers.got == []
+        running.kill()
+        (folder / "fed.new").rmdir()
+        running.start()
+        wait_empty(running)
+    finally:
+        workers.end()
+    assert sorted(set(workers.got)) == sorted(workers.got)
+    assert set(workers.got) == post.owed

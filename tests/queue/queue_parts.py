@@ -44,8 +44,8 @@ class Timer:
 class Desk:
     """The service with a store; commits and reads happen when `run` says so."""
 
-    def __init__(self, state, store):
-        self.now = START
+    def __init__(self, state, store, now=START):
+        self.now = now
         self.store, self.state = store, state
         self._timers, self._order = [], count()
         self._items, self._reads = [], []

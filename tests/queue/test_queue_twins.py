@@ -1,4 +1,4 @@
-"""Whatever is done to them, the store on disk and the store in memory say the same."""
+"""Whatever is done to them, the stores on disk and the store in memory say the same."""
 
 import tempfile
 from pathlib import Path
@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from appliance.queue.durable import DurableStore
 from appliance.queue.memory import MemoryStore
+from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import NEVER, REMOTE, Change, DeliveryRow, MessageRow, NoticeRow, records
 
 DESTINATIONS = [b"", b"a.example", b"b.example"]
@@ -158,5 +159,18 @@ class Twins(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
+class Databases(Twins):
+    """Without a journal in front."""
+
+    def opened(self):
+        return SqliteStore(Path(self.folder.name) / "q")
+
+    @rule()
+    def die(self):
+        self.reopen()
+
+
 Twins.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestTwins = Twins.TestCase
+Databases.TestCase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+TestDatabases = Databases.TestCase

@@ -49,10 +49,13 @@ class Recovering:
 
 
 class Recovery:
-    """All that has been set aside and not been recovered yet, the oldest first."""
+    """All that has been set aside and not been recovered yet, the oldest first.
 
-    def __init__(self, queue: Path, service: "Service", store: Store) -> None:
-        self._queue, self._service, self._store = queue, service, store
+    there  what `committed` found before anything could leave the queue
+    """
+
+    def __init__(self, queue: Path, service: "Service", store: Store, there: set[int]) -> None:
+        self._queue, self._service, self._store, self._there = queue, service, store, there
         self._wake = asyncio.Event()
         self.folder: Path | None = None  # what is being recovered now
 
@@ -101,7 +104,7 @@ class Recovery:
             while self._service.room.short:  # noqa: ASYNC110  # for as long as it takes
                 await asyncio.sleep(ROOM)
             began, last = time.monotonic(), page[-1][0].message.id
-            page = [each for each in page if each[0].deliveries]
+            page = [each for each in page if each[0].deliveries and each[0].message.id not in self._there]
             if (first or books.again) and page:
                 page, first = await self._missing(page), False
             page = await self._take(folder, page, renumber=books.renumber)
@@ -204,6 +207,21 @@ class _Rest:
 def pending(queue: Path) -> list[Path]:
     """What has been set aside and not been recovered. Raises OSError."""
     return [folder for folder in folders(queue) if (folder / "reason").exists() and not (folder / "report").exists()]
+
+
+def committed(queue: Path, store: Store) -> set[int]:
+    """Messages that came back with a batch which was not marked when the last process ended. Raises OSError, apsw.Error."""
+    found: set[int] = set()
+    for folder in pending(queue):
+        books = Books(folder)
+        if books.known and not books.renumber:
+            source = SqliteStore(folder / "recovered.sqlite")
+            try:
+                ids = [item.message.id for item in source.listing(books.fed, SOME)]
+                found |= {loaded.message.id for loaded in store.load(ids)}
+            finally:
+                source.close()
+    return found
 
 
 def _page(source: SqliteStore, after: int) -> Page:
