@@ -9,7 +9,7 @@ PODMAN = $(SETTINGS) podman
 WHEELS = build/wheels/.$(ARCH)
 GLIBC = 5 12 17 24 26 27 28 31 34 35 36 39
 
-.PHONY: image up down wheels
+.PHONY: image sbom audit up down wheels
 
 wheels: $(WHEELS)  ## download the image's wheels: ARCH=x86_64 or aarch64
 
@@ -31,6 +31,19 @@ image: $(WHEELS)  ## build the image localhost/paperpath:latest
 	  --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' appliance/__init__.py) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) .
+
+sbom:             ## the image's bill of materials (CycloneDX) as build/sbom.cdx.json
+	@mkdir -p build
+	@$(PODMAN) run --rm --network none --entrypoint python3 $(IMAGE) -c 'print(open("/usr/share/doc/paperpath/sbom.cdx.json").read(), end="")' >build/sbom.cdx.json
+	@echo build/sbom.cdx.json
+
+audit: build/audit/.ready sbom  ## known holes in what we depend on: exit status 1 some, 3 not everybody could be asked
+	@$(SETTINGS) build/audit/bin/python deploy/audit.py build/sbom.cdx.json $(BASE)
+
+build/audit/.ready: requirements/audit.txt
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
 
 up:               ## start the container with config/ mounted and port 127.0.0.1:2525 published
 	@$(PODMAN) run --detach --replace --name paperpath --read-only --cap-drop=all --security-opt=no-new-privileges \

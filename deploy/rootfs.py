@@ -1,10 +1,10 @@
 """Assemble the image's root folder in the build stage: what runs, whence it came, and nothing else.
 
-    python3 rootfs.py PACKAGES APPLICATION ROOT
+    python3 rootfs.py PACKAGES APPLICATION WHEELS DEBIAN ROOT
 
-PACKAGES holds the installed wheels, APPLICATION our own package.  From Debian come the files of the table
-below, the shared libraries that any of all this needs, the copyright file of each package that gave a file,
-and its entry in dpkg's status.d, which is where scanners look.
+PACKAGES holds the installed wheels, APPLICATION our own package; WHEELS and DEBIAN are for sbom.py.  From Debian come
+the files of the table below, the shared libraries that any of all this needs, the copyright file of each package that
+gave a file, and its entry in dpkg's status.d, which is where scanners look.
 """
 
 import compileall
@@ -16,6 +16,8 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+import sbom
 
 # Debian package -> which of its files run
 KEEP: dict[str, tuple[str, ...]] = {
@@ -182,7 +184,14 @@ def finish(root: Root) -> None:
     root.at(STATE).chmod(0o770)
 
 
-def main(packages: Path, application: Path, folder: Path) -> None:
+def tell_bill(root: Root, wheels: Path, debian: Path) -> None:
+    """The bill of materials."""
+    path = root.at(sbom.PLACE)
+    path.parent.mkdir(parents=True)
+    path.write_text(sbom.bill(root.folder, wheels, debian.read_text()))
+
+
+def main(packages: Path, application: Path, wheels: Path, debian: Path, folder: Path) -> None:
     root = Root(folder)
     for path in FOLDERS:
         root.at(path).mkdir(parents=True)
@@ -198,8 +207,9 @@ def main(packages: Path, application: Path, folder: Path) -> None:
     root.copy_tree(application, PYTHON_PACKAGES)
     take_libraries(root)
     tell_packages(root)
+    tell_bill(root, wheels, debian)
     finish(root)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:6]))
