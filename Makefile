@@ -45,7 +45,7 @@ fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECOND
 
 lock: $(VENV)/.ready-dev  ## pin the newest versions that requirements/*.in allow, with hashes
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools
-	cd requirements && for name in run build dev bench fuzz; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	cd requirements && for name in run build dev bench fuzz audit; do ../build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; done
 
 clean:            ## remove what make made here (not the state)
