@@ -58,7 +58,7 @@ _AGAINST_OTHERS = """
     open_by_handle_at name_to_handle_at listen
 """
 _CHANGING_MODES = """
-    chmod fchmod fchmodat chown fchown lchown fchownat utime utimes futimesat
+    chmod fchmod fchmodat chown fchown lchown fchownat utime utimes futimesat utimensat
     setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
 """
 
@@ -127,8 +127,11 @@ def launcher(network: bool) -> Calls:
 
 
 def program(network: bool) -> Calls:
-    """Of a mailbox's program. Times may be changed of what it has open, as touch and cp do: no path is given then."""
+    """Of a mailbox's program: modes and owners stay as they are, and cp, sed, tar and gzip, which set them, go on.
+
+    Times may be changed of what it has open, as touch and cp do: no path is given then.
+    """
     calls = launcher(network)
     by_descriptor = ((Is(1, (0,)), Is(1, (0,), upper=True)),)
-    refused = calls.listed | frozenset(_CHANGING_MODES.split())
-    return Calls(refused, {**calls.checked, "utimensat": by_descriptor}, others=True)
+    ignored = frozenset(_CHANGING_MODES.split())
+    return Calls(calls.listed, {**calls.checked, "utimensat": by_descriptor}, others=True, ignored=ignored)

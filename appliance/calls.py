@@ -22,7 +22,7 @@ from appliance.call_numbers import AUDIT, NEWEST, NUMBERS
 
 _ALLOW = 0x7FFF0000
 _FAIL = 0x00050000  # with the error in the low bits
-_REFUSE, _LACKING = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS
+_REFUSE, _LACKING, _NOTHING = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _FAIL
 _SET_FILTER, _ACTION_AVAILABLE = 1, 2  # operations of seccomp(2)
 _TSYNC, _SPEC_ALLOW = 1, 4  # its flags: threads that are there already, too; and no slower processor for it
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
@@ -60,11 +60,13 @@ class Calls:
     listed   calls that are allowed, or, if `others`, refused
     checked  calls that are allowed with some arguments only
     others   calls that are not named here are allowed
+    ignored  calls that do nothing and say they did, or, if checked, with other arguments than those
     """
 
     listed: frozenset[str]
     checked: Mapping[str, Checks] = field(default_factory=dict)
     others: bool = False
+    ignored: frozenset[str] = frozenset()
 
     def allow(self, call: str, *arguments: int) -> bool:
         """Whether a call is allowed, with arguments of at most 32 bits."""
@@ -72,7 +74,7 @@ class Calls:
             return False
         if call in self.checked:
             return any(all(check.holds(arguments) for check in row) for row in self.checked[call])
-        return (call in self.listed) != self.others
+        return (call in self.listed) != self.others and call not in self.ignored
 
 
 def missing() -> list[str]:
@@ -118,11 +120,13 @@ def filter_of(calls: Calls, machine: str, pid: int) -> bytes:
             block = _Code()
             for row in rows:
                 block.join(_row(row))
-            block.add(_RETURN, _REFUSE)
+            block.add(_RETURN, _NOTHING if name in calls.ignored else _REFUSE)
             code.add(_EQUAL, numbers[name], 0, len(block)).join(block)
     answers = [_ALLOW if calls.others else _REFUSE] * (NEWEST + 1)
     for name in calls.listed & numbers.keys():
         answers[numbers[name]] = _REFUSE if calls.others else _ALLOW
+    for name in calls.ignored & numbers.keys():
+        answers[numbers[name]] = _NOTHING
     for name in _ABSENT:
         answers[numbers[name]] = _LACKING
     return code.join(_choose([*answers, _LACKING], 0, NEWEST + 1)).packed()

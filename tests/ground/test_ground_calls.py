@@ -10,7 +10,7 @@ from appliance import call_groups as groups
 from appliance import calls
 from appliance.call_numbers import AUDIT, NEWEST, NUMBERS
 
-ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
+ALLOW, EPERM, ENOSYS, NOTHING = 0x7FFF0000, 0x00050001, 0x00050026, 0x00050000
 PID = 4711
 OUTSIDE, INSIDE = groups.program(network=False), groups.program(network=True)
 UNIX, INTERNET, INTERNET6, NETLINK, PACKET = 1, 2, 10, 16, 17
@@ -101,9 +101,11 @@ TABLE = [
     (INSIDE, "setpriority", (0, 0, 5), ALLOW, "nice"),
     (INSIDE, "setpriority", (2, 0, 5), EPERM, "of the whole user"),
     (INSIDE, "sched_setaffinity", (PID,), EPERM, "another's processor"),
-    (INSIDE, "fchmod", (3, 0), EPERM, "the mode of a control file that it may read"),
+    (INSIDE, "fchmod", (3, 0), NOTHING, "the mode of a control file that it may read"),
+    (INSIDE, "fchownat", (3, 0), NOTHING, "cp -p goes on"),
+    (INSIDE, "fsetxattr", (3, 0), NOTHING, "and with its lists of who may"),
     (INSIDE, "utimensat", (3, 0), ALLOW, "touch"),
-    (INSIDE, "utimensat", (3, 0x7F0000000000), EPERM, "the times of a file that it may not open"),
+    (INSIDE, "utimensat", (3, 0x7F0000000000), NOTHING, "the times of a file that it may not open"),
     (groups.launcher(network=False), "fchmodat", (), ALLOW, "it clears up what programs leave"),
 ]
 

@@ -176,6 +176,15 @@ def fork() -> None:
         os.waitpid(pid, 0)
 
 
+def changed(file: Path, what: Callable[[], object]) -> None:
+    """Done only if the kernel has noted a change."""
+    time.sleep(0.02)  # its clock's tick
+    before = file.stat().st_ctime_ns
+    what()
+    if file.stat().st_ctime_ns == before:
+        raise PermissionError(errno.EPERM, "nothing happened")
+
+
 def apart(what: Callable[[], object]) -> None:
     """In a child, if there can be one: it can't be undone."""
     try:
@@ -289,10 +298,10 @@ RIGHTS: dict[str, Callable[[Here], list[Callable[[], object]]]] = {
         lambda: os.sched_setaffinity(here.victim, os.sched_getaffinity(0)),
     ],
     "change modes and owners": lambda here: [
-        lambda: os.chmod(here.own, 0o600),
-        lambda: os.chown(here.own, os.getuid(), -1),
-        lambda: os.utime(here.own),
-        lambda: os.setxattr(here.own, "user.paperpath", b"x"),
+        lambda: changed(here.own, lambda: os.chmod(here.own, 0o600)),
+        lambda: changed(here.own, lambda: os.chown(here.own, os.getuid(), -1)),
+        lambda: changed(here.own, lambda: os.utime(here.own)),
+        lambda: changed(here.own, lambda: os.setxattr(here.own, "user.paperpath", b"x")),
     ],
     "become another user": lambda here: [
         lambda: apart(lambda: os.setresuid(4711, 4711, 4711)),
