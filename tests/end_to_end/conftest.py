@@ -1,15 +1,13 @@
-"""Real peers for the end-to-end tests: the appliance itself, Postfix, Dovecot, smtp-sink."""
+"""The appliance itself, and its real peers."""
 
 import os
-import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from appliance_process import Appliance, free_port, wait_until
+from appliance_process import Appliance
+from real_peers import Dovecot, Postfix, Sink
 
 
 @pytest.fixture
@@ -27,142 +25,12 @@ def appliance(tmp_path: Path) -> Iterator[Callable[..., Appliance]]:
             assert one.stop() == 0
 
 
-def need(program: str, package: str) -> str:
-    """The path of a program, or a skip that says which package brings it."""
-    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
-    if path is None:
-        pytest.skip(f"{program} is not here (Debian package {package})")
-    return path
-
-
-class Sink:
-    """smtp-sink with its fault options, dumping each message to a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> "Sink":
-        program = need("smtp-sink", "postfix")
-        self.folder.mkdir(exist_ok=True)
-        as_user = ["-u", "root"] if os.geteuid() == 0 else []  # it asks for the option when root starts it
-        self.process = subprocess.Popen(
-            [program, *as_user, *options, "-d", f"{self.folder}/%M.", f"127.0.0.1:{self.port}", "100"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder,
-        )
-        time.sleep(0.2)
-        assert self.process.poll() is None
-        return self
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def messages(self) -> list[bytes]:
-        """What arrived (smtp-sink writes the file when the message is complete)."""
-        return [path.read_bytes() for path in sorted(self.folder.iterdir())] if self.folder.exists() else []
-
-
 @pytest.fixture
 def sink(tmp_path: Path) -> Iterator[Sink]:
     """smtp-sink, not started yet."""
     made = Sink(tmp_path / "sink")
     yield made
     made.stop()
-
-
-POSTFIX_MAIN = """\
-compatibility_level = 3.6
-queue_directory = {folder}/spool
-data_directory = {folder}/data
-mail_owner = postfix
-myhostname = partner.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks =
-virtual_mailbox_domains = partner.example
-virtual_mailbox_maps = inline:{{ {{ carol@partner.example = carol/ }} }}
-virtual_mailbox_base = {folder}/mail
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
-virtual_alias_maps =
-local_recipient_maps =
-smtpd_relay_restrictions = reject_unauth_destination
-smtputf8_enable = no
-maillog_file = {folder}/log
-maillog_file_prefixes = {folder}
-"""
-
-POSTFIX_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-proxymap unix - - n - - proxymap
-showq unix n - n - - showq
-"""
-
-
-class Postfix:
-    """A real Postfix as the next host: it delivers carol@partner.example to a Maildir."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.folder = folder
-
-    def start(self) -> "Postfix":
-        self.program = need("postfix", "postfix")
-        if os.geteuid() != 0:
-            pytest.skip("Postfix's master must be started by root")
-        import pwd
-
-        owner = pwd.getpwnam("postfix")
-        folder = self.folder
-        folder.mkdir()
-        folder.chmod(0o755)
-        for name in ("config", "spool", "data", "mail"):
-            (folder / name).mkdir()
-        for name in ("data", "mail"):
-            os.chown(folder / name, owner.pw_uid, owner.pw_gid)
-        values = {"folder": folder, "port": self.port, "uid": owner.pw_uid, "gid": owner.pw_gid}
-        (folder / "config" / "main.cf").write_text(POSTFIX_MAIN.format(**values))
-        (folder / "config" / "master.cf").write_text(POSTFIX_MASTER.format(**values))
-        subprocess.run([self.program, "-c", folder / "config", "start"], check=True, capture_output=True)
-        wait_until(self._greets, 10, "Postfix to greet")
-        return self
-
-    def _greets(self) -> bool:
-        import socket
-
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                return connection.recv(4) == b"220 "
-        except OSError:
-            return False
-
-    def mailbox(self) -> list[bytes]:
-        """Mail of carol."""
-        folder = self.folder / "mail" / "carol" / "new"
-        return [path.read_bytes() for path in sorted(folder.iterdir())] if folder.exists() else []
-
-    def stop(self) -> None:
-        if (self.folder / "config").exists():
-            subprocess.run([self.program, "-c", self.folder / "config", "stop"], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -176,93 +44,6 @@ def postfix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postfix]:
     made = Postfix(folder / "instance")
     yield made
     made.stop()
-
-
-DOVECOT = """\
-protocols = imap
-base_dir = {folder}/run
-log_path = {folder}/log
-default_internal_user = {user}
-default_login_user = {login}
-default_internal_group = {group}
-ssl = no
-disable_plaintext_auth = no
-listen = 127.0.0.1
-first_valid_uid = 0
-first_valid_gid = 0
-mail_location = maildir:{mail}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {port}
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-passdb {{
-  driver = static
-  args = password=secret
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={folder}/home
-}}
-"""
-
-
-class Dovecot:
-    """A real Dovecot that shows a Maildir by IMAP to anybody who says `secret`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, maildir: Path) -> "Dovecot":
-        program = need("dovecot", "dovecot-imapd")
-        import grp
-        import pwd
-
-        # its login process refuses to be root; started by root it may be the user that Debian made for it
-        root = os.geteuid() == 0
-        (self.folder / "home").mkdir(parents=True)
-        owner = maildir.stat()
-        if root:  # Dovecot never serves uid 0: let it read a copy that belongs to somebody else
-            maildir = self._copy(maildir, pwd.getpwnam("mail"))
-            owner = maildir.stat()
-        config = self.folder / "dovecot.conf"
-        config.write_text(
-            DOVECOT.format(
-                folder=self.folder,
-                port=self.port,
-                mail=maildir,
-                uid=owner.st_uid,
-                gid=owner.st_gid,
-                user="dovecot" if root else pwd.getpwuid(os.geteuid()).pw_name,
-                login="dovenull" if root else pwd.getpwuid(os.geteuid()).pw_name,
-                group="dovecot" if root else grp.getgrgid(os.getegid()).gr_name,
-            )
-        )
-        self.process = subprocess.Popen([program, "-F", "-c", config], stderr=subprocess.DEVNULL)
-        return self
-
-    def _copy(self, maildir: Path, owner) -> Path:
-        copy = self.folder / "Maildir"
-        shutil.copytree(maildir, copy)
-        for folder, _, files in os.walk(copy):
-            for path in [folder, *(os.path.join(folder, name) for name in files)]:
-                os.chown(path, owner.pw_uid, owner.pw_gid)
-        os.chown(self.folder / "home", owner.pw_uid, owner.pw_gid)
-        return copy
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
 
 
 @pytest.fixture

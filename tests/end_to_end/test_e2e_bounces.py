@@ -8,7 +8,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 
 from appliance_process import Appliance, free_port, wait_until
-from conftest import Postfix, Sink
+from real_peers import Postfix, Sink
 
 RELAY = (
     "relay: {{allow_from: [127.0.0.1/32]}}\nroutes:\n  - {{domain: partner.example, via: 'smtp://127.0.0.1:{port}'}}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from appliance_process import PAPERPATH, Appliance, wait_until
-from conftest import need
+from real_peers import need
 
 BIN = PAPERPATH.parent
 SENDMAIL = BIN / "sendmail"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from appliance_process import Appliance, wait_until
-from conftest import Dovecot, need
+from real_peers import Dovecot, need
 
 
 def test_a_message_is_delivered_to_a_maildir(appliance: Callable[..., Appliance]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import dns.rcode
 import pytest
 from appliance_process import Appliance, wait_until
-from conftest import need
 from network import HERE, NAME_SERVER, Zone, inside, name_server, network
+from real_peers import need
 
 FIRST, SECOND, DEAD = "192.0.2.11", "192.0.2.12", "192.0.2.13"
 MORE = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from appliance_process import PAPERPATH, Appliance, free_port, wait_until
-from conftest import need
+from real_peers import need
 
 YAML = """\
 version: 1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance_process import PAPERPATH, Appliance, wait_until
-from conftest import Sink
+from real_peers import Sink
 
 sys.path.append(str(Path(__file__).parents[1] / "qmail"))
 import qmail_host

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from appliance_process import MAIL_YAML, PAPERPATH, Appliance, free_port, wait_until
-from conftest import need
+from real_peers import need
 from unpacked import unpacked
 
 from appliance import netstring
