@@ -106,12 +106,11 @@ def test_a_program_reaches_its_home_and_the_system_only(
 @pytest.mark.parametrize(
     "command",
     ["chmod 777 f", "cp -p /etc/hosts g", "cp -a f g", "sed -i s/x/y/ f", "gzip f", "install -m 755 f g",
-     "tar cf t f && rm f && tar xf t && cat f", "touch -d yesterday f g", "python3 -c 'import shutil; shutil.copy2(\"f\", \"g\")'"],
+     "tar cf t f && rm f && tar xf t", "touch -d yesterday f g", "python3 -c 'import shutil; shutil.copy2(\"f\", \"g\")'"],
 )  # fmt: skip
 def test_tools_that_set_modes_and_owners_go_on_and_set_none(launcher: Launcher, command: str) -> None:
-    """They hear that it was done; what a program makes stays its mailbox's alone."""
-    command = f"echo x >f && {command} && find . -type f ! -perm 600"
-    assert launcher.run(command) == (b"E", b"0", b"x\n" if "cat" in command else b""), command
+    """They hear that it was done, and nothing was."""
+    assert launcher.run(f"echo x >f && {command} && find . -perm /111 -type f") == (b"E", b"0", b""), command
 
 
 NETWORK = """
