@@ -131,6 +131,20 @@ def pour(caller: Caller, data: bytes, seconds: float = 1.0, in_all: float = 60.0
     return said
 
 
+def deaf(queue: Queue, caller: Caller, data: bytes) -> bool:
+    """Whether the queue ends listening before all is said: it hears no byte while it serves somebody else."""
+    said = 0
+    while said < len(data):
+        more = pour(caller, data[said:], 0.3)
+        if not more:
+            queue.serves()
+            more = pour(caller, data[said:], 0.3)
+            if not more:
+                return True
+        said += more
+    return False
+
+
 def unfinished(size: int, sent: int) -> bytes:
     """The beginning of a frame."""
     return b"%d:" % size + b"F" * sent

@@ -20,6 +20,7 @@ from hostile_queue import (
     SENDER,
     Queue,
     closed,
+    deaf,
     frame,
     letter,
     pour,
@@ -147,7 +148,7 @@ def words_of_other_doors(queue: Queue, stack: Stack) -> None:
 def answers_that_nobody_reads(queue: Queue, stack: Stack) -> None:
     """It is not listened to any more; its answers do not pile up."""
     nothing = frame(envelope.encode(b"", []))
-    assert pour(stack.enter_context(queue.enter("intake", "inject")), nothing * 250_000) < len(nothing) * 250_000
+    assert deaf(queue, stack.enter_context(queue.enter("intake", "inject")), nothing * 150_000)
 
 
 def a_million_recipients(queue: Queue, stack: Stack) -> None:

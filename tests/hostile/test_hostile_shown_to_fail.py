@@ -64,7 +64,7 @@ ROWS = [
 @pytest.mark.parametrize(("guarantee", "change", "attack"), ROWS, ids=[row[0].replace(" ", "-") for row in ROWS])
 def test_without_its_check_an_attack_on_the_queue_succeeds(tmp_path: Path, guarantee, change, attack) -> None:
     """The same attack that the queue as it is withstands."""
-    queue = Queue(tmp_path, Mutant(tmp_path, change).environment, 2.0, databytes="1000000")
+    queue = Queue(tmp_path, Mutant(tmp_path, change).environment, 1.5, databytes="1000000")
     try:
         with contextlib.ExitStack() as stack, pytest.raises(SUCCEEDS):
             attack(queue, stack)
