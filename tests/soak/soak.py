@@ -94,7 +94,7 @@ class Soak:
         environment = {**os.environ, "PAPERPATH_STATE": str(self.appliance.state)}
         deadline = time.monotonic() + CALM
         while True:
-            waiting = Counter(each["address"] for line in self.trouble.listed() for each in line["recipients"])
+            waiting = self.trouble.waiting()
             if all(left and address.endswith(left) for address in waiting) and self.appliance.answers():
                 return waiting
             assert time.monotonic() < deadline, f"still waiting: {list(waiting.items())[:10]}"

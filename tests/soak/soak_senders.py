@@ -52,13 +52,16 @@ class Smtp:
         self._answers = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
-        self.answer()
-        self.say(b"EHLO client.example\r\n")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._answers.close()
         self._socket.close()
+
+    def hello(self) -> None:
+        """Raises EOFError."""
+        self.answer()
+        self.say(b"EHLO client.example\r\n")
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -89,6 +92,7 @@ def one_by_one(port: int, way: str, sizes: tuple[int, int], count: int) -> Calla
 
     def session(ledger: Ledger) -> None:
         with Smtp(port) as smtp:
+            smtp.hello()
             for _ in range(random.randint(1, count)):
                 letter = ledger.letter(way, random.randint(*sizes))
                 ready = [smtp.say(command)[:1] for command in _commands(letter)] == [b"2", b"2", b"3"]
@@ -106,6 +110,7 @@ def pipelined(port: int, count: int) -> Callable[[Ledger], None]:
     def session(ledger: Ledger) -> None:
         letters = [ledger.letter("p", random.randint(0, 3000)) for _ in range(random.randint(2, count))]
         with Smtp(port) as smtp:
+            smtp.hello()
             smtp.send(b"".join(b"".join(_commands(each)) + _wire(each) for each in letters))
             for letter in letters:
                 before = [smtp.answer()[:1] for _ in range(3)]

@@ -72,14 +72,21 @@ class Trouble:
                 tree = time.monotonic() + random.uniform(5, 30)
             else:
                 random.choice(self._kinds)()
+        self._kill_tree()
 
     def over(self) -> None:
-        """The last configuration is a good one, and nothing is held."""
+        """The last configuration is a good one."""
         self.appliance.configure(self._yaml)
         wait_until(self.appliance.answers, 20, "a greeting at the end")
-        for line in self.listed():
+
+    def waiting(self) -> Counter[str]:
+        """How often each address waits; what is held is released."""
+        while (lines := self.listed()) is None:  # a program that was killed last may not be back yet
+            time.sleep(0.1)
+        for line in lines:
             if any(recipient["next"] == "held" for recipient in line["recipients"]):
                 self.queue("release", line["message"])
+        return Counter(recipient["address"] for line in lines for recipient in line["recipients"])
 
     def queue(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `paperpath queue`."""
@@ -87,10 +94,10 @@ class Trouble:
         command = [PAPERPATH, "queue", *words, "--state", self.appliance.state]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
-    def listed(self) -> list[dict]:
-        """What waits; nothing if the queue can't be asked just now."""
+    def listed(self) -> list[dict] | None:
+        """What waits, if the queue can be asked just now."""
         done = self.queue("list", "--json")
-        return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+        return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else None
 
     def _kill(self) -> None:
         programs = self.appliance.programs()
