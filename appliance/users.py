@@ -7,6 +7,7 @@ case, the extension keeps it.
 import io
 import mmap
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -30,19 +31,28 @@ class User:
 
 
 class Users:
-    """The assignments of one generation."""
+    """The assignments of one generation.
 
-    def __init__(self, data: bytes) -> None:
+    longest: bytes of the longest wildcard's key, if it is known: what is longer is not looked up
+    """
+
+    def __init__(self, data: bytes, longest: int = sys.maxsize) -> None:
         self._cdb = cdb.Reader(data)
+        self._longest = longest
         # qmail folds the key of `+fooX` and not this list, and so never finds that entry
         self._wildcards = (self._cdb.get(b"") or b"").lower()
 
     @classmethod
     def of(cls, generation: Generation) -> "Users":
         """Open users/cdb. Raises OSError, ValueError if it is missing or damaged."""
-        with open(generation.folder / "users" / "cdb", "rb") as file:
+        folder = generation.folder / "users"
+        try:
+            longest = int((folder / "longest").read_bytes())
+        except FileNotFoundError:
+            longest = sys.maxsize
+        with open(folder / "cdb", "rb") as file:
             # a mapped file is read like bytes; it stays valid when the generation is removed
-            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # type: ignore[arg-type]
+            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), longest)  # type: ignore[arg-type]
 
     def find(self, local: bytes) -> User | None:
         """The user of a local part, or None. Raises ValueError if the file is damaged."""
@@ -50,6 +60,7 @@ class Users:
         record = self._cdb.get(key + b"\0")
         if record is not None:
             return _user(record, b"")
+        key = key[: self._longest + 1]
         hashes: list[int] = []  # of every prefix, so that a long name costs no more than its length
         h = cdb.START
         for byte in key:
@@ -79,6 +90,11 @@ def _number(text: bytes) -> int:
         return int(text)
     digits = _DIGITS.match(text)
     return int(digits[0][:18] or b"0") if digits else 0
+
+
+def longest(assign: bytes) -> int:
+    """Bytes of the longest key of a wildcard in users/assign, in which each has a colon."""
+    return max((line.find(b":") - 1 for line in assign.split(b"\n") if line[:1] == b"+"), default=0)
 
 
 def build(assign: bytes) -> bytes:

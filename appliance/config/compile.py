@@ -22,6 +22,7 @@ def compile_files(configuration: Configuration) -> dict[str, bytes]:
     assign = _assign(configuration)
     files["users/assign"] = assign
     files["users/cdb"] = users.build(assign)
+    files["users/longest"] = _lines([str(users.longest(assign))])
     files |= passwords.compile_files(configuration)
     files |= _dot_qmail(configuration)
     return dict(sorted(files.items()))

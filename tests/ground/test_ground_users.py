@@ -43,6 +43,29 @@ def test_find(local: bytes, name: bytes, dash: bytes, ext: bytes, reason: str) -
     assert (user.name, user.dash, user.ext) == (name, dash, ext), reason
 
 
+@given(st.text("aelxist-.org", max_size=40).map(str.encode))
+def test_nothing_is_missed_where_the_longest_wildcard_is_known(local: bytes) -> None:
+    """What is longer than each of them is not looked up, and was not there."""
+    data = users.build(ASSIGN)
+    assert users.longest(ASSIGN) == len(b"example.org-")
+    assert Users(data, users.longest(ASSIGN)).find(local) == Users(data).find(local)
+
+
+def test_a_generation_says_how_long_its_wildcards_are(tmp_path: Path) -> None:
+    """A hostile name costs no more than that; a file that says nothing of use is an error, not a guess."""
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "cdb").write_bytes(users.build(ASSIGN))
+    generation = Generation(tmp_path)
+    for text, found in (("5", "lists"), ("9", "sub")):
+        (tmp_path / "users" / "longest").write_text(text + "\n")
+        user = Users.of(generation).find(b"list-sub-a")
+        assert user is not None
+        assert user.name.decode() == found
+    (tmp_path / "users" / "longest").write_text("many")
+    with pytest.raises(ValueError, match="many"):
+        Users.of(generation)
+
+
 @pytest.mark.parametrize("local", [b"alic", b"alice-x", b"list", b"", b"nobody"])
 def test_who_is_not_assigned_is_nobody(local: bytes) -> None:
     """There is no password file to fall back to."""
