@@ -172,9 +172,10 @@ class World:
         """As the supervisor does: what has ended is started again."""
         if name == COMMAND:
             return
+        again = name in self.wanted  # asked first: as soon as it is buried, a scene may start it by itself
         try:
             self._wait(pid)
-            if name in self.wanted:
+            if again and name in self.wanted:
                 self.start(name)
         except (OSError, ValueError):  # the stage has ended, and says nothing
             return
