@@ -5,6 +5,7 @@ group also has the other forms of the same calls, which another C library may pr
 """
 
 import socket
+from functools import cache
 
 from appliance.calls import Calls, Checks, Is
 
@@ -120,12 +121,14 @@ _OF_STRANGERS: dict[str, Checks] = _FORKS | {
 }
 
 
+@cache
 def launcher(network: bool) -> Calls:
     """The launcher's own, with all that any of its programs may have: it clears up after them, so it may change modes."""
     rows = (*_UNIX, *(_INTERNET if network else ()), *(_NAMES_AND_NETWORKS if network else ()))
     return Calls(frozenset(_AGAINST_OTHERS.split()), _OF_STRANGERS | {"socket": _families(*rows)}, others=True)
 
 
+@cache
 def program(network: bool) -> Calls:
     """Of a mailbox's program: modes and owners stay as they are, and cp, sed, tar and gzip, which set them, go on.
 
@@ -135,3 +138,9 @@ def program(network: bool) -> Calls:
     by_descriptor = ((Is(1, (0,)), Is(1, (0,), upper=True)),)
     ignored = frozenset(_CHANGING_MODES.split())
     return Calls(calls.listed, {**calls.checked, "utimensat": by_descriptor}, others=True, ignored=ignored)
+
+
+def write_filters() -> None:
+    """Now, for all programs, so that those who are forked share them."""
+    for calls in (RECEIVING, QUEUE, LOCAL, REMOTE, POP3D, CONFIG, launcher(network=False), program(network=False)):
+        calls.code  # noqa: B018  # it is kept

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance import door, log, sandbox
+from appliance import call_groups, door, log, sandbox
+from appliance.call_numbers import AUDIT
 from appliance.control import Control
 from appliance.state import State
 from appliance.supervise.programs import PROGRAMS, Program
@@ -65,6 +66,8 @@ def preload(programs: Iterable[Program] = PROGRAMS) -> None:
     for module in ("appliance.supervise.daemon", *(program.module for program in programs)):
         with contextlib.suppress(Exception):
             importlib.import_module(module)
+    if os.uname().machine in AUDIT:
+        call_groups.write_filters()
 
 
 def supervise(state: State, lock: int, programs: Iterable[Program] = PROGRAMS, users: Users | None = None) -> int:
