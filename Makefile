@@ -6,7 +6,7 @@ STATE ?= ./state
 SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit soak crash model fuzz lock clean
+.PHONY: help run check test unit soak crash model faults fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
