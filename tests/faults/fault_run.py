@@ -46,6 +46,7 @@ class Result:
     temporary: bool = False  # a sender was told to come back, or a delivery was put off
     restarted: bool = False
     duplicates: int = 0
+    seconds: float = 0.0
     trouble: str = ""  # lost, refused, bounced, or the program did not recover
 
 
@@ -104,11 +105,12 @@ class Faults:
 
     def attempted(self, program: str, point: Point) -> Result:
         """Have a call fail, and see."""
-        result = Result(program, point)
+        result, began = Result(program, point), time.monotonic()
         try:
             self._try(program, point, result)
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not be
             result.trouble = str(error) or repr(error)
+        result.seconds = round(time.monotonic() - began, 2)
         return result
 
     def _try(self, program: str, point: Point, result: Result) -> None:
@@ -148,11 +150,6 @@ class Faults:
             time.sleep(0.02)
 
 
-def share(everything: Sequence[Point], number: int, of: int) -> list[Point]:
-    """The part of a list that is this run's."""
-    return list(everything[number % of :: of])
-
-
 def run(
     folder: Path, programs: Iterable[str], number: int, of: int, seconds: float
 ) -> tuple[list[Result], dict[str, list[str]]]:
@@ -164,7 +161,7 @@ def run(
             calls = faults.record(program)
             strange[program] = unknown([(call.name, call.kind) for call in calls])
             until = time.monotonic() + (end - time.monotonic()) / (len(names) - count)
-            for point in share(points(calls), number, of):
+            for point in points(calls)[number::of]:
                 if time.monotonic() > until:
                     break
                 results.append(faults.tried(program, point))

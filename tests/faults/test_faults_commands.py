@@ -2,18 +2,18 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from fault_post import Post, Sent
 from fault_table import errors
+from fault_today import todays
 from fault_trace import Point, calls_of, usable
 
 pytestmark = pytest.mark.skipif(not usable(), reason="strace can't be used here")
 
 COMMANDS = {"qmail-inject": (111,), "sendmail": (75, 111)}  # and how each says that it may be tried again
-SHARES = 24  # runs until every fault was tried once
+SHARES = 48  # runs until every fault was tried once
 
 
 class Sender:
@@ -62,16 +62,16 @@ def post(tmp_path_factory):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_fails_for_now_or_its_message_arrives(name, post, tmp_path, capsys):
     """Exit status 0: it is there.  Else one that mail programs understand, and the message may be sent again."""
-    share = int(os.environ.get("FAULTS_SHARE", time.time() // 86400)) % SHARES
     sender = Sender(post, tmp_path, name)
     status, said, message = sender.send()
     assert status == 0, said
     points = _points(sender.trace, post.state.root)
-    for point in points[share::SHARES]:
+    mine = todays(points, SHARES)
+    for point in mine:
         status, said, message = sender.send("-e", f"inject={point.call}:error={point.error}:when={point.number}")
         assert status in (0, *COMMANDS[name]), f"{point}: {status} {said}"
         post.settle([message])
     with capsys.disabled():
-        print(f"\n{name}: {len(points[share::SHARES])} of {len(points)} faults")
+        print(f"\n{name}: {len(mine)} of {len(points)} faults")
     assert len(points) > 20
     assert not post.wrong

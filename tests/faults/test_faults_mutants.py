@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "mutation"), str(HERE.parent / "end_to_end")]
 import appliance_process  # noqa: E402
 from fault_run import Faults  # noqa: E402
+from fault_today import todays  # noqa: E402
 from fault_trace import Point, usable  # noqa: E402
 from mutant import Mutant  # noqa: E402
 
@@ -40,7 +41,7 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", todays(list(MUTANTS), 2))
 def test_a_fault_shows_what_was_taken_out(name, tmp_path, monkeypatch):
     """Mail that is nowhere at the end, because it was bounced or because nobody delivers it any more."""
     changes, program, point = MUTANTS[name]
@@ -64,7 +65,7 @@ SYNCS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SYNCS)
+@pytest.mark.parametrize("name", todays(list(SYNCS), 2))
 def test_a_test_of_syncs_shows_what_was_taken_out(name, tmp_path):
     """It passes with the programs as they are, and fails with these."""
     changes, test = SYNCS[name]
