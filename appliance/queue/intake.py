@@ -94,7 +94,8 @@ class Intake(Visitor):
 
     def _refusal(self, letter: envelope.Envelope | None) -> bytes:
         """Why a message can't be taken, whatever its content."""
-        if self._service.room.short and (self.role != "local" or self._service.room.none):
+        room = self._service.room
+        if room.scarce and (self.role == "inject" or (room.short and (self.role != "local" or room.none))):
             return FULL
         if letter is not None and len(letter.recipients) > RECIPIENTS:
             return b"Dmore than %d recipients" % RECIPIENTS

@@ -2,6 +2,7 @@
 
 Measured once a second or so, never for a message.  What the disk keeps free is for the mail that is queued (to remove
 it, too, the database writes first), for bounces and for mailboxes; forwards of what is being delivered may use half of it.
+Programs of this machine are put off before the network is: a mailbox's program that fills the queue keeps out nobody else.
 """
 
 import os
@@ -15,7 +16,7 @@ from appliance.control import Generation
 FREE = 128 * 1024 * 1024  # bytes of the disk that new mail leaves free,
 SIZE = 20 * 1024 * 1024 * 1024  # and of the queue at most, if control does not say
 INODES = 1000  # that it leaves free
-SMALL = 8  # of a small disk an eighth is enough
+SMALL = 8  # of a small disk, or queue, an eighth is enough
 MUCH = 4 * 1024 * 1024 * 1024  # more than any message has: nobody needs to know of more
 LOOK = 1.0  # seconds between two looks
 OFTEN = 0.25  # the same, when there is not MUCH room
@@ -36,6 +37,7 @@ class Room:
         self.left = MUCH  # bytes; 0: no new mail
         self.none = False  # not even forwards
         self.why = ""
+        self._margin = 0  # bytes that programs of this machine leave to the network
         self._folder, self._bodies, self._size = folder, bodies, size
         self._free, self._most = FREE, SIZE
         self._looked = self._asked = 0.0
@@ -56,10 +58,16 @@ class Room:
         """So many bytes of a large message have been written since the last look."""
         self.left -= size
 
+    @property
+    def scarce(self) -> bool:
+        """Nothing new may come from programs of this machine."""
+        return self.left <= self._margin
+
     def configure(self, generation: Generation) -> None:
         """Follow a generation."""
         self._free = generation.integer("freedisk", FREE)
         self._most = generation.integer("queuesize", SIZE)
+        self._margin = min(self._free, self._most // SMALL)
         self._looked = 0.0
 
     def tell(self, listener: Tell) -> None:
