@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         lock = own(state)
         if users is not None:
             users.share(state)
+            if why := owner.obstacle(lambda: users.become("config"), state.root, config):
+                raise owner.Refused(f"hardening.users: {why}; mend that")
         status = _bring_into_force(config, state, users)
         return status or _insist(state, users) or _ports(state) or supervise(state, lock, users=users)
     except (owner.Refused, AlreadyRunning) as refusal:

@@ -16,7 +16,7 @@ Started by another user, nothing happens.  Started by root:
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance import log
@@ -35,15 +35,13 @@ def settle(state: Path, config: Path) -> None:
         return
     fresh = not state.exists() or all(entry.name == "lost+found" for entry in state.iterdir())
     uid, gid = _owner(state, fresh=fresh)
-    obstacle = f"{state} belongs to root" if uid == 0 else _obstacle(uid, gid, state, config)
-    if obstacle and (uid == 0 or fresh):
+    why = f"{state} belongs to root" if uid == 0 else obstacle(lambda: _become(uid, gid), state, config)
+    if why and (uid == 0 or fresh):
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log.warning(
-            f"RUNNING AS ROOT, because {obstacle}; better: give the state folder to another user and run as that"
-        )
+        log.warning(f"RUNNING AS ROOT, because {why}; better: give the state folder to another user and run as that")
         return
-    if obstacle:
-        raise Refused(f"will not run as root on another user's state folder, and {obstacle}; mend that")
+    if why:
+        raise Refused(f"will not run as root on another user's state folder, and {why}; mend that")
     if fresh:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chown(state, uid, gid)
@@ -64,16 +62,16 @@ def _become(uid: int, gid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _obstacle(uid: int, gid: int, state: Path, config: Path) -> str:
-    """Why that user could not work here, tried in a child; empty if it could."""
+def obstacle(become: Callable[[], None], state: Path, config: Path) -> str:
+    """Why a user could not work here, tried in a child; empty if it could."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _become(uid, gid)
-            os.write(write, next(_unreachable(uid, state, config), "").encode())
+            become()
+            os.write(write, next(_unreachable(os.geteuid(), state, config), "").encode())
         except OSError as cause:
-            os.write(write, f"this process can't become uid {uid} ({cause})".encode())
+            os.write(write, f"this process can't become that user ({cause})".encode())
         finally:
             os._exit(0)
     os.close(write)

@@ -1,5 +1,7 @@
 """One user for each program: what a postmaster sees of it, in a container that root starts."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +9,11 @@ from pathlib import Path
 import pytest
 from partition_ways import BASE, FOR_USERS, HERE, need_podman
 
-from appliance import door
+from appliance import calls, door, sandbox
+from appliance.cli import run
+from appliance.state import State
 from appliance.supervise.programs import PROGRAMS
-from appliance.supervise.users import MEMBERS, NUMBERS, TOKENS
+from appliance.supervise.users import MEMBERS, NUMBERS, TOKENS, Users
 
 sys.path.insert(0, str(HERE.parent / "container"))
 from containers import Container, wait_until
@@ -79,6 +83,42 @@ def test_mail_goes_its_way_when_each_program_is_a_user(container: Container) -> 
     container.send("new@example.org", "after")
     wait_until(lambda: len(container.mailbox("alice")) >= 1, 30, container.output)
     assert container.log("trouble") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give each program a user of its own")
+def test_users_that_can_not_work_are_told_at_the_start(tmp_path: Path) -> None:
+    """Here the folder of the YAML is closed to them: nothing starts, and the sentence says why."""
+    config = tmp_path / "closed" / "mail.yaml"
+    config.parent.mkdir(mode=0o700)
+    config.write_text(YAML.format(users=BASE, more=""))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("paperpath"), "run", "--config", config, "--state", tmp_path / "state"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == run.NOT, done.stderr
+    assert f"hardening.users: uid {BASE + NUMBERS['config']} can't read {config}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "users", "sentence"),
+    [
+        (b"required:1\nusers:20000\n", None, "only root can give each program a user of its own"),
+        (b"required:1\nusers:20000\n", Users(20000), ""),
+        (b"required:0\nusers:20000\n", None, ""),
+    ],
+)
+def test_required_means_the_users_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: bytes, users: Users | None, sentence: str
+) -> None:
+    """`hardening: {required: true, users: N}` does not start as one user."""
+    if [*sandbox.missing(sandbox.kernel_abi()), *calls.missing()]:
+        pytest.skip("this kernel can't enforce all of it, so nothing that requires it starts")
+    state = State(tmp_path)
+    (state.generations / "g" / "control").mkdir(parents=True)
+    (state.generations / "g" / "control" / "hardening").write_bytes(asked)
+    state.generation.symlink_to("g")
+    assert (run._insist(state, users) == run.NOT) == bool(sentence)
+    assert sentence in capsys.readouterr().err
 
 
 def test_every_program_has_a_number_and_every_token_two_readers() -> None:
