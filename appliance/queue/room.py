@@ -118,6 +118,8 @@ class Room:
         self._database = size if error is None else self._database
 
     def _settle(self, left: int, why: str) -> None:
+        if self._said and left <= self._margin:  # with some room, or it would come and go with each message
+            left = 0
         if (left <= 0) != self._said:
             self._said = left <= 0
             said = f"new mail is answered 452: {why}" if left <= 0 else "there is room again, new mail is taken"
