@@ -131,9 +131,10 @@ def in_container(folder: Path) -> Answers:
     return _contained(folder, UID, [])
 
 
-def with_users(folder: Path) -> Answers:
-    """In a container that root starts, each program as a user of its own."""
-    return _contained(folder, 0, FOR_USERS, f"hardening: {{required: true, users: {BASE}}}")
+def with_users(folder: Path, code: Path | None = None) -> Answers:
+    """In a container that root starts, each program as a user of its own. code: a changed copy of our own."""
+    changed = ["--volume", f"{code}:/changed:ro", "--env", "PYTHONPATH=/changed"] if code else []
+    return _contained(folder, 0, [*FOR_USERS, *changed], f"hardening: {{required: true, users: {BASE}}}")
 
 
 def _contained(folder: Path, uid: int, options: list[str], more: str = "") -> Answers:
