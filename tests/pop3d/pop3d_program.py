@@ -1,17 +1,14 @@
 """A running pop3d: its own process, the generation of a real YAML, Maildirs that a test fills."""
 
-import json
 import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Self
 
 import pytest
+from served_program import Program, RawClient, code
 
 from appliance.config import pipeline
 from appliance.config.activate import activate
@@ -36,7 +33,6 @@ domains:
     aliases: {{postmaster: [alice]}}
 {more}
 """
-MAIN = "import sys, pathlib; from appliance.pop3d.main import main; from appliance.state import State; "
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -45,11 +41,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         return probe.getsockname()[1]
 
 
-class Pop3d:
+class Pop3d(Program):
     """The program as its own process; `log` has its lines.
 
     patience  seconds before a client is left, in place of minutes
     """
+
+    name = "pop3d"
 
     def __init__(self, root: Path, *, patience: float | None = None, **more: str) -> None:
         self.state = State(root / "state")
@@ -60,10 +58,9 @@ class Pop3d:
         self.port = free_port()
         self.state.root.mkdir(mode=0o700)
         self.configure(**more)
-        self._code = MAIN
-        if patience is not None:
-            self._code += f"from appliance.pop3d import session; session.LOGIN = session.IDLE = {patience}; "
-        self._output = root / "log"
+        hurry = f"from appliance.pop3d import session; session.LOGIN = session.IDLE = {patience}; "
+        self._code = code("pop3d", hurry if patience is not None else "")
+        self._log = root / "log"
         self.start()
 
     def configure(self, *, pop3: str = "", boxes: str = "", more: str = "", yaml: str = YAML) -> None:
@@ -72,31 +69,7 @@ class Pop3d:
         activate(pipeline.compile_files(pipeline.parse(text.encode(), "mail.yaml")), self.state)
 
     def start(self) -> None:
-        with open(self._output, "wb") as output:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    self._code + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))",
-                    self.state.root,
-                ],
-                stdout=output,
-            )
-        self.wait_for("started")
-
-    @property
-    def log(self) -> list[dict]:
-        return [json.loads(line) for line in self._output.read_text().splitlines()]
-
-    def wait_for(self, event: str, count: int = 1, seconds: float = 10.0) -> dict:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = [line for line in self.log if line["event"] == event]
-            if len(found) >= count:
-                return found[count - 1]
-            assert self.process.poll() is None or found, f"pop3d ended: {self._output.read_text()}"
-            time.sleep(0.01)
-        raise AssertionError(f"no {event} in {self._output.read_text()}")
+        self.launch(self._code, self.state.root, self._log)
 
     def maildir(self, name: str = "alice") -> Path:
         return self.state.mail / "example.org" / name / "Maildir"
@@ -151,33 +124,12 @@ def fill(maildir: Path, *messages: bytes, place: str = "new", first: int = 1_700
     return paths
 
 
-class Client:
-    """A raw client: what is sent is exactly what is given."""
+class Client(RawClient):
+    """A POP3 client."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._buffer = b""
+        super().__init__(port, timeout=20)
         self.greeting = self.line()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def line(self) -> bytes:
-        """The next line, without CRLF; b"" at the end of the connection."""
-        while b"\r\n" not in self._buffer:
-            data = self.socket.recv(1 << 20)
-            if not data:
-                assert not self._buffer
-                return b""
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
-        return line
 
     def say(self, command: bytes) -> bytes:
         self.send(command + b"\r\n")

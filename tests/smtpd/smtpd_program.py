@@ -1,16 +1,12 @@
 """A running smtpd: its own process, a generation made by hand, and a fake queue."""
 
-import json
 import re
 import signal
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Self
 
 import pytest
+from served_program import Program, RawClient, code
 from smtpd_fake_queue import FakeQueue
 
 from appliance import door, users
@@ -52,8 +48,10 @@ def generation(state: State, name: str, control: dict[str, str | None], assign: 
     replace_link(state.generation, name)
 
 
-class Smtpd:
+class Smtpd(Program):
     """The program as its own process; `log` has its lines."""
+
+    name = "smtpd"
 
     def __init__(
         self,
@@ -70,32 +68,11 @@ class Smtpd:
         self.queue = FakeQueue(self.state)
         self.queue.room = room
         self.queue.start()
-        self._output = root / "log"
         self.start()
 
     def start(self) -> None:
-        code = "import sys, pathlib; from appliance.smtpd.main import main; from appliance.state import State; "
-        with open(self._output, "wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", code + "sys.exit(main(State(pathlib.Path(sys.argv[1]))))", self.state.root],
-                stdout=output,
-                env=self._environment,
-            )
+        self.launch(code("smtpd"), self.state.root, self.state.root / "log")
         self.port = int(self.wait_for("started")["port"])
-
-    @property
-    def log(self) -> list[dict]:
-        return [json.loads(line) for line in self._output.read_text().splitlines()]
-
-    def wait_for(self, event: str, count: int = 1, seconds: float = 10.0) -> dict:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = [line for line in self.log if line["event"] == event]
-            if len(found) >= count:
-                return found[count - 1]
-            assert self.process.poll() is None or found, f"smtpd ended: {self._output.read_text()}"
-            time.sleep(0.01)
-        raise AssertionError(f"no {event} in {self._output.read_text()}")
 
     def connect(self, address: str = "127.0.0.1") -> "Client":
         return Client(self.port, address)
@@ -121,36 +98,15 @@ class Smtpd:
         return status
 
 
-class Client:
-    """A raw client: what is sent is exactly what is given."""
+class Client(RawClient):
+    """An SMTP client."""
 
     def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
-        self._buffer = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
+        super().__init__(port, timeout=10, address=address)
 
     def shut(self) -> None:
         """No more from us; the server may go on talking."""
         self.socket.shutdown(socket.SHUT_WR)
-
-    def line(self) -> bytes:
-        """The next line, without CRLF; b"" at the end of the connection."""
-        while b"\r\n" not in self._buffer:
-            data = self.socket.recv(65536)
-            if not data:
-                assert not self._buffer
-                return b""
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
-        return line
 
     def reply(self) -> bytes:
         """The next reply, its last line if it has several."""
