@@ -27,6 +27,7 @@ from appliance import netstring, password
 from appliance.queue import ask
 from appliance.state import State
 
+ask.TIMEOUT = 5.0  # seconds for an answer of the queue: a fault may swallow it
 TOKEN = re.compile(rb"token-[0-9]+-end")
 HASH = password.make(b"a secret")
 YAML = """\

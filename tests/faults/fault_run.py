@@ -33,6 +33,7 @@ SCRIPTS = {
     "qmtpd": ("maildir", "large"),
 }
 WAIT = 2.0  # seconds for a call to come; then it does not come this time
+PATIENCE = 2.0  # seconds that a sender waits for an answer while a fault lasts
 LAST = 0.4  # seconds that a lasting fault lasts after the first attempts
 
 
@@ -120,7 +121,7 @@ class Faults:
         messages = self._write(program)
         with injecting(pid, self._folder / "trace", point) as trace:
             for message in messages:
-                post.attempt(message)
+                post.attempt(message, PATIENCE if point.lasting else 10)
             self.post.listing()
             if point.lasting:
                 time.sleep(LAST)
