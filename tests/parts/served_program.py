@@ -1,6 +1,7 @@
 """A program of ours as its own process, its log, and a raw client: what the tests of servers have in common."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -35,6 +36,11 @@ class Program:
             assert self.process.poll() is None or found, f"{self.name} ended: {self._output.read_text()}"
             time.sleep(0.01)
         raise AssertionError(f"no {event} in {self._output.read_text()}")
+
+    def work(self) -> float:
+        """Seconds of processor time so far, which do not depend on who else is busy (proc_pid_stat(5))."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def code(program: str, before: str = "") -> str:

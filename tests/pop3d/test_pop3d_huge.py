@@ -39,12 +39,12 @@ def test_a_hundred_thousand_messages_are_listed_within_a_second_and_100_mib(huge
     beside.start()
     with huge.connect() as client:
         client.say(b"USER alice@example.org")
-        began = time.monotonic()
+        began = huge.work()
         assert client.say(b"PASS secret") == b"+OK %d messages" % MESSAGES
         assert client.say(b"STAT") == b"+OK %d %d" % (MESSAGES, MESSAGES * 14)
         assert client.raw(b"LIST").count(b"\r\n") == MESSAGES + 2
         assert client.raw(b"UIDL").count(b"\r\n") == MESSAGES + 2
-        took = time.monotonic() - began
+        took = huge.work() - began
         assert client.lines(b"RETR %d" % MESSAGES) == [b"a: b", b"", b"body"]
     over.set()
     beside.join()
