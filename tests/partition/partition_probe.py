@@ -7,6 +7,7 @@ answers are lines of the log, with the event `probed`.  The program of alice's m
 what it needs to try the same.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -52,6 +53,16 @@ def hello(state: Path, role: str) -> str:
     return f"{role} {(state / 'run' / 'tokens' / role).read_text()}"
 
 
+def strangers() -> list[str]:
+    """Connections with the network that this process has already: it should have none before it is locked in."""
+    found = []
+    for number in range(3, 256):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as one:
+            if one.family != socket.AF_UNIX:
+                found.append(f"a connection with {one.getpeername()} before the lock")
+    return found
+
+
 def probing_lock(rules: Rules, abi: int | None = None) -> list[str]:
     """Lock, and try; only in the programs themselves, not in what the launcher starts."""
     if os.getppid() != SUPERVISOR:
@@ -63,9 +74,10 @@ def probing_lock(rules: Rules, abi: int | None = None) -> list[str]:
     if name == "launcher":
         inside = {**known, **dict.fromkeys(("hello", "to_launcher"), hello(state, "inject")), "doors": " ".join(DOORS)}
         (state / "mail/example.org/alice/here.json").write_text(json.dumps(inside))
+    before = strangers()
     lacking = LOCK(rules, abi)
     answers = dict(attempts(Here(**known)))
-    line = {"program": name, "event": "probed", "pid": os.getpid(), "lacking": lacking, "answers": answers}
+    line = {"program": name, "event": "probed", "pid": os.getpid(), "lacking": [*lacking, *before], "answers": answers}
     os.write(1, json.dumps(line).encode() + b"\n")
     return lacking
 

@@ -102,6 +102,7 @@ def answers_of(log: Callable[[], str], state: Path) -> Answers:
         told = [line for line in lines if line["event"] == "probed"]
         found: Answers = {}
         for line in told:
+            assert line["lacking"] == [], "whole, before a thread has started, before anybody is heard"
             assert found.setdefault(line["program"], line["answers"]) == line["answers"], "processes of a program agree"
         return found if names <= found.keys() and inside.exists() else {}
 
