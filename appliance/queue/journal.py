@@ -211,6 +211,11 @@ def later(cycle: bytes, other: bytes) -> bool:
     return 0 < (one - two) % (1 << 8 * _COUNT) < 1 << 8 * _COUNT - 1
 
 
+def precedes(cycle: bytes, other: bytes) -> bool:
+    """Whether a cycle came just before another one: what it has was folded last, and nothing after it."""
+    return _counted(cycle, 1) == other[:_COUNT]
+
+
 def _counted(cycle: bytes, more: int) -> bytes:
     return ((int.from_bytes(cycle[:_COUNT], "big") + more) % (1 << 8 * _COUNT)).to_bytes(_COUNT, "big")
 

@@ -111,14 +111,14 @@ DAMAGES = [
     pytest.param("stopped", zeros, False, UNKNOWN, id="a database of zeros"),  # its journal has all
     pytest.param("killed", foreign, True, UNKNOWN, id="a foreign file"),
     pytest.param("stopped", version, False, NOTHING, id="a version of another program"),
-    pytest.param("killed", truncated, True, "messages of the database.", id="half of the database"),
+    pytest.param("killed", truncated, True, "messages that were in the queue.", id="half of the database"),
     pytest.param("killed", missing, True, UNKNOWN, id="no database"),
     pytest.param("stopped", root, False, NOTHING, id="the root of a tree"),
     pytest.param("logged", log_in_the_middle, False, NOTHING, id="a page of the log that has a later image"),
-    pytest.param("logged", log_late, True, "messages of the database.", id="another page of the log"),
-    pytest.param("logged", log_gone, True, UNKNOWN, id="no log"),
+    pytest.param("logged", log_late, True, "messages that were in the queue.", id="another page of the log"),
+    pytest.param("logged", log_gone, True, LAST, id="no log"),
     pytest.param("logged", log_cut, True, LAST, id="a log cut short"),
-    pytest.param("logged", log_of_zeros, True, UNKNOWN, id="a log of zeros"),
+    pytest.param("logged", log_of_zeros, True, LAST, id="a log of zeros"),
 ]
 
 

@@ -47,7 +47,7 @@ class Books:
         self.known = {
             "damage": found.damage, "places": [list(place) for place in found.lost], "loose": found.loose,
             "sure": found.sure, "gaps": [list(gap) for gap in found.gaps], "last": found.last,
-            "expected": found.expected, "read": found.read, "behind": found.behind, "adopted": adopted, "lost": lost, "short": short,
+            "expected": found.expected, "read": found.read, "behind": found.behind, "alone": found.alone, "adopted": adopted, "lost": lost, "short": short,
         }  # fmt: skip
         self._write("found", json.dumps(self.known))
 
@@ -89,14 +89,15 @@ class Books:
             "When nobody needs them any more:",
             f"    rm -r {folder}",
             "To read them again after they were mended by other means:",
-            f"    rm {folder}/report {folder}/found && paperpath queue recover {folder.name}",
+            f"    paperpath queue recover {folder.name} --again",
             "A disk that damages files does it again: look at the kernel's log (dmesg) and at `smartctl -a`.",
         ]
         return "\n".join(lines) + "\n"
 
     def _lost(self) -> list[str]:
         known = self.known
-        whole = known["expected"] is not None and known["read"] >= known["expected"] and not known["behind"]
+        whole = known["alone"] or (known["expected"] is not None and known["read"] >= known["expected"])
+        whole = whole and not known["behind"]
         hurt = [name for name, is_it in (("message", not whole), ("delivery", known["short"])) if is_it]
         places = [place for place in known["places"] if place[0] in hurt]
         if whole and not (known["gaps"] or known["lost"] or known["short"]):
@@ -122,7 +123,8 @@ class Books:
         elif known["expected"] is None:
             lines.append("How much of the database is lost is not known: its own count can't be read.")
         elif not whole:
-            lines.append(f"Lost: {known['expected'] - known['read']} of {known['expected']} messages of the database.")
+            missing = known["expected"] - known["read"]
+            lines.append(f"Lost: {missing} of {known['expected']} messages that were in the queue.")
         if not known["sure"]:
             lines.append("Mail that had been delivered may come back: what was free in the database is not known.")
         lines.append("Messages whose body file is missing or cut short are bounced to their senders.")

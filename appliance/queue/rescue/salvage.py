@@ -52,10 +52,11 @@ class Found:
         self.loose = 0  # pages that no tree reached
         self.sure = True  # those of them that are free are known
         self.records = 0  # of the journal
+        self.alone = False  # only the journal was damaged
         self.gaps: list[journal.Gap] = []
         self.last = 0
-        self.expected: int | None = None  # messages in the database, as its own count says
-        self.read = 0  # those of them that could be read
+        self.expected: int | None = None  # messages in the queue, by the database's own count and the journal
+        self.read = 0  # those that could be read
         self.behind = False  # what was committed last is lost
 
     def covers(self, table: str, number: int) -> bool:
@@ -76,12 +77,13 @@ def salvage(folder: Path, target: Path, rest: Rest) -> Found:
         ).fetchall()
         if (folder / "damaged").exists():  # a journal, and what is whole of it is in the queue
             _journal(folder / "damaged", None, connection, found, rest)
-            found.expected, found.behind = 0, not found.gaps
+            found.alone, found.behind = True, not found.gaps
             connection.execute("DELETE FROM message; DELETE FROM delivery; DELETE FROM failure; DELETE FROM notice")
         else:
             cycle = _database(folder / "queue.sqlite", connection, found, rest)
             _journal(folder / "journal", cycle, connection, found, rest)
         found.last = max(found.last, highest(connection))
+        found.read = int(connection.execute("SELECT count(*) FROM message").get)
         connection.execute("UPDATE last_id SET id=?", (found.last,))
         connection.execute("INSERT OR REPLACE INTO total SELECT 1, count(*) FROM message")
         connection.execute(f"PRAGMA user_version={VERSION}")
@@ -132,7 +134,6 @@ def _database(path: Path, connection: apsw.Connection, found: Found, rest: Rest)
             broken |= _table(pages, table, roots[table], connection, found, seen, rest)
         if broken:
             _loose(pages, seen, connection, found, rest)
-        found.read = int(connection.execute("SELECT count(*) FROM message").get)
         found.expected = next((value for value in single(pages, roots.get("total", 0)) if isinstance(value, int)), None)
         found.last = max([0, *(value for value in single(pages, roots.get("last_id", 0)) if isinstance(value, int))])
         cycles = [
@@ -233,7 +234,10 @@ def _journal(path: Path, cycle: bytes | None, connection: apsw.Connection, found
     with path.open("rb") as file:
         size, load = file.seek(0, 2), reader(file.fileno())
         own = journal.newest(load, size)
-        if cycle is not None and (own is None or not journal.later(own, cycle)):
+        folded = False
+        if cycle is not None and own is not None and journal.precedes(own, cycle):
+            folded = True  # the database has it, or had: to do it again makes up for pages that are lost
+        elif cycle is not None and (own is None or not journal.later(own, cycle)):
             own = cycle  # what earlier cycles left is in the database
         elif cycle is not None:
             found.behind = True
@@ -249,6 +253,8 @@ def _journal(path: Path, cycle: bytes | None, connection: apsw.Connection, found
                 found.damage.append(f"a record of the journal: {cause}")
                 continue
             found.records += 1
+            if found.expected is not None and not folded:
+                found.expected += sum(len(change.messages) - len(change.finished) for change in changes)
             with connection:
                 for change in changes:
                     _apply(connection, change)
