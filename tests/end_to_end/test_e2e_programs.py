@@ -155,7 +155,7 @@ def test_a_mailbox_s_programs_use_the_network_only_if_the_yaml_says_so(running, 
             assert line["text"].startswith("connected")
         else:
             wait_until(lambda: appliance.log("failed"), 10, "the refusal")
-            assert "Permission denied" in appliance.log("failed")[0]["text"]
+            assert "not permitted" in appliance.log("failed")[0]["text"]
 
 
 @pytest.mark.parametrize(
