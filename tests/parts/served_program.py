@@ -15,11 +15,11 @@ class Program:
 
     name = ""
 
-    def launch(self, code: str, root: Path, output: Path) -> None:
+    def launch(self, code: str, root: Path, output: Path, environment: dict[str, str] | None = None) -> None:
         """Start Python with this code, to which the state folder is given, and wait until it serves."""
         self._output = output
         with open(output, "wb") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", code, root], stdout=log)
+            self.process = subprocess.Popen([sys.executable, "-c", code, root], stdout=log, env=environment)
         self.wait_for("started")
 
     @property

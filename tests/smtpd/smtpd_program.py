@@ -71,7 +71,7 @@ class Smtpd(Program):
         self.start()
 
     def start(self) -> None:
-        self.launch(code("smtpd"), self.state.root, self.state.root / "log")
+        self.launch(code("smtpd"), self.state.root, self.state.root / "log", self._environment)
         self.port = int(self.wait_for("started")["port"])
 
     def connect(self, address: str = "127.0.0.1") -> "Client":
