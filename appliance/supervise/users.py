@@ -62,8 +62,10 @@ class Users(NamedTuple):
                 if path in (state.generations, state.secrets):  # made again at once
                     shutil.rmtree(path)
                     path.mkdir(mode=0o700)
-                elif path in (state.queue, state.mail):
-                    _hand_over(path, uid, gid, shared=path == state.mail)
+                elif path == state.mail:
+                    _hand_over(path, uid, gid, shared=True)
+            if path == state.queue:  # at each start, for `paperpath queue recover` and its like are root's
+                _hand_over(path, uid, gid, shared=False)
             os.chown(path, uid, gid)
             path.chmod(mode)  # after chown, which takes the set-group-ID bit away
         for name in ("control", "users"):
@@ -85,7 +87,8 @@ def _hand_over(top: Path, uid: int, gid: int, *, shared: bool) -> None:
     for folder, names, files in os.walk(top):
         for name in (*names, *files):
             path = os.path.join(folder, name)
-            os.chown(path, uid, gid, follow_symlinks=False)
+            if os.lstat(path).st_uid != uid:
+                os.chown(path, uid, gid, follow_symlinks=False)
             if shared and not os.path.islink(path):
                 mode = os.stat(path).st_mode & 0o7777
                 os.chmod(path, mode | (mode & 0o700) >> 3 | (0o2000 if name in names else 0))

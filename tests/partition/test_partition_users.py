@@ -153,6 +153,20 @@ def test_required_means_the_users_too(
     assert sentence in capsys.readouterr().err
 
 
+def test_required_means_system_calls_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose calls we have no table of."""
+    state = State(tmp_path)
+    (state.generations / "g" / "control").mkdir(parents=True)
+    (state.generations / "g" / "control" / "hardening").write_bytes(b"required:1\nusers:0\n")
+    state.generation.symlink_to("g")
+    here = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*here[:4], "riscv64")))
+    assert run._insist(state, None) == run.NOT
+    assert "this machine (riscv64) has no system call filter of ours: the program can fork" in capsys.readouterr().err
+
+
 def test_every_program_has_a_number_and_every_token_two_readers() -> None:
     """A new program, or a new role at a door, can't be forgotten."""
     names = {program.name for program in PROGRAMS}
