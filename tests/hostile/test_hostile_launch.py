@@ -1,6 +1,7 @@
 """Strangers at the launch door: mailboxes' programs run as our user, and any of them can connect to it."""
 
 import contextlib
+import os
 import socket
 import sys
 import time
@@ -54,6 +55,8 @@ def test_strangers_get_no_process_and_hold_up_nobody(launcher: Launcher) -> None
 def test_descriptors_without_a_token_go_nowhere(launcher: Launcher) -> None:
     """What is passed with a wrong hello is closed with it."""
     folder = Path(f"/proc/{launcher.pid}/fd")
+    if not os.access(folder, os.R_OK):
+        pytest.skip("only root sees the descriptors of a program that is locked in")
     before = len(list(folder.iterdir()))
     for _ in range(20):
         with launch.connect(launcher.state) as stranger, contextlib.suppress(OSError):
