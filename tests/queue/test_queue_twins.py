@@ -12,6 +12,7 @@ from appliance.queue.memory import MemoryStore
 from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import NEVER, REMOTE, Change, DeliveryRow, MessageRow, NoticeRow, records
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is asked to keep anything here
 DESTINATIONS = [b"", b"a.example", b"b.example"]
 DUES = st.integers(0, 50).map(float)
 
@@ -19,7 +20,7 @@ DUES = st.integers(0, 50).map(float)
 class Twins(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=MEMORY)
         self.disk = self.opened()
         self.memory = MemoryStore()
         self.last = 0
