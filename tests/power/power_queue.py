@@ -30,9 +30,9 @@ WHO = (b"alice@example.org", b"carol@example.org", b"dan@far.example")
 ANSWERS = {"deliver": DONE, "put off": LATER, "refuse": NEVER}
 
 
-def start(state: State) -> DurableStore:
+def start(state: State, size: int = JOURNAL) -> DurableStore:
     """As the program does."""
-    aside.DurableStore = partial(DurableStore, size=JOURNAL)
+    aside.DurableStore = partial(DurableStore, size=size)
     aside.hold = lambda _: -1  # for as long as a process lives; this one starts many queues
     sqlite.SOME = 0  # each quiet moment writes the log into the database
     store = open_store(state)
