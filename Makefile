@@ -6,7 +6,7 @@ STATE ?= ./state
 SECONDS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit soak crash model faults fuzz lock clean
+.PHONY: help run check test unit soak crash crash-power model faults fuzz lock clean
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -39,6 +39,12 @@ model: $(VENV)/.ready-dev  ## the queue against its model, on every store: LIVES
 faults: $(VENV)/.ready-dev  ## every file and socket call fails once: MINUTES=15 at most, a table, build/faults.json
 	FAULTS_SHARE=all $(VENV)/bin/pytest -q tests/faults --ignore tests/faults/test_faults_calls.py
 	$(VENV)/bin/python tests/faults/fault_run.py --minutes $(or $(MINUTES),15) --json build/faults.json
+
+# user-mode-linux is for this proof only: it is installed here, where that may be done
+crash-power: $(VENV)/.ready-dev  ## the power of a whole machine cut at every write: MESSAGES=60 PREFIXES=1500
+	@test "$$(id -u)" != 0 || command -v linux.uml >/dev/null && command -v insmod >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends user-mode-linux dmsetup kmod e2fsprogs iproute2 >/dev/null; }
+	$(VENV)/bin/python tests/power/power_machine.py --messages $(or $(MESSAGES),60) --prefixes $(or $(PREFIXES),1500)
 
 fuzz: $(VENV)/.ready-fuzz  ## every parser with inputs nobody thought of: SECONDS=2 each, TARGETS="smtp yaml" only these
 	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(TARGETS)

@@ -1,5 +1,4 @@
-"""Every power cut of a recording: what it leaves, and whether what was promised is there.
-"""
+"""Every power cut of a recording: what it leaves, and whether what was promised is there."""
 
 import shutil
 import tempfile
@@ -38,7 +37,9 @@ def try_all(
         if event[0] not in ("make", "mark") or event[1:] == ("the end",):  # else it is as before the next
             for fate in range(fates) if random.randrange(every) == 0 else ():
                 again = twice and random.randrange(twice) == 0
-                _try(disk, judge, folder / "image", Fate(fate, f"{seed} {number}"), f"{number} {event[0]} {fate}", again)
+                _try(
+                    disk, judge, folder / "image", Fate(fate, f"{seed} {number}"), f"{number} {event[0]} {fate}", again
+                )
                 tried += 1 + again
         disk.follow(event)
     return tried

@@ -51,7 +51,6 @@ class Move:
     goes: tuple[int, str, int] | None
 
 
-
 class Disk:
     """All that is on the disk, and on its way there; each verb is one event of a recording."""
 

@@ -1,6 +1,6 @@
 """Inside the machine whose power will be cut: Paperpath on a logged device, and a client that marks each 250 in the log.
 
-    python tests/power/power_inside.py MESSAGES      (the only process of user-mode-linux, started by power_machine.py)
+python tests/power/power_inside.py MESSAGES      (the only process of user-mode-linux, started by power_machine.py)
 """
 
 import smtplib
@@ -89,7 +89,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except BaseException:  # nobody else would tell
+    except BaseException:  # noqa: BLE001  # nobody else would tell
         traceback.print_exc()
     sys.stdout.flush()
     Path("/proc/sysrq-trigger").write_text("o")

@@ -22,7 +22,14 @@ from power_letters import MARK
 from power_machine_judge import judge
 
 HERE = Path(__file__).resolve().parent
-NEEDS = {"linux.uml": "user-mode-linux", "dmsetup": "dmsetup", "e2fsck": "e2fsprogs", "debugfs": "e2fsprogs", "insmod": "kmod", "ip": "iproute2"}
+NEEDS = {
+    "linux.uml": "user-mode-linux",
+    "dmsetup": "dmsetup",
+    "e2fsck": "e2fsprogs",
+    "debugfs": "e2fsprogs",
+    "insmod": "kmod",
+    "ip": "iproute2",
+}
 DISK, LOG = 128 << 20, 1 << 30  # bytes; the files are sparse
 WITHIN = 300  # seconds that the machine may take
 START = """#!/bin/sh

@@ -1,6 +1,6 @@
 """What is cut: the queue, Maildirs, an mbox, configurations; each part tries all of its cuts. Raises Lost.
 
-    python tests/power/power_parts.py PART [FATES]      (status 1 if something is lost)
+python tests/power/power_parts.py PART [FATES]      (status 1 if something is lost)
 """
 
 import sys

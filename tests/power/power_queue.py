@@ -4,7 +4,6 @@ The queue's own code does all of it: the start as in its `main`, accepting, comm
 checkpoints, the orderly stop.  The journal is small, so that it is full often.
 """
 
-import os
 import re
 import sys
 from functools import partial

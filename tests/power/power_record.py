@@ -217,7 +217,7 @@ class Database(apsw.VFS):
         self.recording = recording
         super().__init__("recording", "unix", makedefault=True)
 
-    def xOpen(self, name: Any, flags: list[int]) -> Any:
+    def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802  # apsw's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         place = self.recording.inside(path)
         new = place is not None and not os.path.lexists(place)
@@ -226,7 +226,7 @@ class Database(apsw.VFS):
             self.recording.made(place, "file")
         return file
 
-    def xDelete(self, name: str, syncdir: bool) -> None:
+    def xDelete(self, name: str, syncdir: bool) -> None:  # noqa: N802  # apsw's name
         place = self.recording.inside(name)
         entry = self.recording.going(place)
         super().xDelete(name, syncdir)
@@ -245,17 +245,17 @@ class Sheet(apsw.VFSFile):
         self._recording, self._place = recording, place or ""
         self._folder_too = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & _DIRECTORY_TOO)
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # apsw's name
         super().xWrite(data, offset)
         if self._place:
             self._say("write", self._recording.number(self._place), offset, bytes(data))
 
-    def xTruncate(self, length: int) -> None:
+    def xTruncate(self, length: int) -> None:  # noqa: N802  # apsw's name
         super().xTruncate(length)
         if self._place:
             self._say("cut_short", self._recording.number(self._place), length)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802  # apsw's name
         super().xSync(flags)
         if not self._place:
             return
