@@ -30,7 +30,7 @@ soak: SECONDS = 600
 soak: $(VENV)/.ready-dev  ## mail from all sides, faulty next hosts, kills, changes; then an audit: SECONDS=600
 	$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS)
 
-crash: $(VENV)/.ready-dev  ## a kill before every call of every program, one at a time: SHARE=0/1 (0/6: every sixth), a table, build/crash.json
+crash: $(VENV)/.ready-dev  ## a kill before every call of every program, one at a time: SHARE=0/1 (0/8: every eighth), a table, build/crash.json
 	$(VENV)/bin/python tests/crash/crash_points.py --share $(or $(SHARE),0/1) --json build/crash.json
 
 model: $(VENV)/.ready-dev  ## the queue against its model, on every store: LIVES=1000 of 50 steps

@@ -51,13 +51,8 @@ REASONS = (
     ),
     Reason(
         ("launcher's child",),
-        ("kill ", "sendto launch.sock", "rmdir ", "write the log"),
+        ("kill ", "sendto launch.sock"),
         "the mailbox's program has ended well, and `local` was not told",
-    ),
-    Reason(
-        ("inject",),
-        ("write the log",),
-        "the queue has the message, and whoever started the command was not told",
     ),
 )
 

@@ -138,7 +138,7 @@ class Watch:
             return None
         if target.startswith("socket:"):
             return self._socket(target)
-        target = target.removeprefix(self._root)
+        target = f"{target}/".removeprefix(self._root).removesuffix("/") or "the state folder"
         for pattern, by in _VARIABLE:
             target = pattern.sub(by, target)
         return target

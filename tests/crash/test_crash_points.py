@@ -8,7 +8,7 @@ import pytest
 from crash_points import Proof, points, usable
 from crash_scenes import SCENES
 
-SHARES = 6  # days after which every point has had its turn; `make crash` runs them all
+SHARES = 8  # days after which every point has had its turn; `make crash` runs them all
 
 
 @pytest.mark.skipif(not usable(), reason="system calls can't be watched here")
