@@ -109,6 +109,7 @@ class Room:
         disk = os.statvfs(self._folder)
         size, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
         keep = min(self._free, size // SMALL)
+        self._margin = min(keep, self._most // SMALL)  # a small disk never has what a large one keeps
         inodes = disk.f_files  # 0: this file system has no table of them
         if inodes and disk.f_favail < min(INODES, inodes // SMALL):
             return 0, int(disk.f_favail > min(INODES, inodes // SMALL) // 2), f"{disk.f_favail} inodes are free"
