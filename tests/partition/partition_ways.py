@@ -9,12 +9,18 @@ import smtplib
 import socket
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+NOBODY = 65534
 sys.path.insert(0, str(HERE.parent / "container"))
 
 from containers import HARDENED, IMAGE, UID, need_podman, podman  # noqa: E402  # of the tests of the image
@@ -111,13 +117,43 @@ def answers_of(log: Callable[[], str], state: Path) -> Answers:
 
 
 def make_run(folder: Path, environment: dict[str, str] | None = None) -> Answers:
-    """As `make run` does it: as the owner of the state folder, which may be root."""
+    """As `make run` does it: as whoever starts it, who may be root."""
+    return _started(folder, Path(sys.executable), environment or {}, {})
+
+
+def unprivileged(_: Path) -> Answers:
+    """`make run` by somebody without any right, where root runs the tests."""
+    if os.geteuid() != 0:
+        pytest.skip("nobody is root here: `make run` is unprivileged")
+    own = "python{}.{}".format(*sys.version_info)
+    pythons = [Path(sys.executable).resolve(), Path("/usr/bin", own)]
+    python = next(filter(_runs, pythons), None)
+    if python is None or not os.stat(ROOT).st_mode & 0o001:
+        pytest.skip(f"{own}, or this folder, is closed to other users")
+    with tempfile.TemporaryDirectory(prefix="paperpath-probe-") as name:
+        os.chmod(name, 0o755)
+        code = {"PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}", "PYTHONDONTWRITEBYTECODE": "1"}
+        return _started(Path(name), python, code, {"user": NOBODY, "group": NOBODY, "extra_groups": []})
+
+
+def _runs(python: Path) -> bool:
+    """Whether nobody can use it."""
+    try:
+        return subprocess.run([python, "-c", ""], user=NOBODY, cwd="/", check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _started(folder: Path, python: Path, environment: dict[str, str], who: dict[str, Any]) -> Answers:
     config, state, port = prepare(folder)
+    if who:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, HERE / SOURCES[2], folder, "run", "--config", config, "--state", state],
-            stdout=output, stderr=output, start_new_session=True, env={**os.environ, **(environment or {})},
+            [python, HERE / SOURCES[2], folder, "run", "--config", config, "--state", state],
+            stdout=output, stderr=output, start_new_session=True, env={**os.environ, **environment}, cwd="/", **who,
         )  # fmt: skip
     try:
         send(port, log.read_text, process.poll)

@@ -2,11 +2,11 @@
 
 import pytest
 from partition_table import ALLOWED, OWN, PROGRAMS
-from partition_ways import Answers, in_container, make_run, with_users
+from partition_ways import Answers, in_container, make_run, unprivileged, with_users
 
 from appliance import calls, sandbox
 
-WAYS = {"make run": make_run, "container": in_container, "users": with_users}
+WAYS = {"make run": make_run, "unprivileged": unprivileged, "container": in_container, "users": with_users}
 CELLS = [(program, right) for right in ALLOWED for program in PROGRAMS if (program, right) not in OWN]
 
 pytestmark = pytest.mark.skipif(
@@ -16,7 +16,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(
     scope="module",
-    params=["make run", *(pytest.param(way, marks=pytest.mark.container) for way in ("container", "users"))],
+    params=[
+        "make run",
+        "unprivileged",
+        *(pytest.param(way, marks=pytest.mark.container) for way in ("container", "users")),
+    ],
 )
 def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What every program was answered when Paperpath ran in this way."""
