@@ -49,15 +49,18 @@ def test_names_are_unique_and_say_when_and_where(tmp_path: Path, disk: Disk) -> 
     assert all(re.fullmatch(rf"\d+\.M\d+P{os.getpid()}Q\d+\.{host}", name) for name in names)
 
 
-def test_folders_and_files_are_their_owner_s_alone(tmp_path: Path, disk: Disk) -> None:
-    """0700 and 0600, whatever the umask."""
-    before = os.umask(0)
+@pytest.mark.parametrize(("mask", "folder", "file"), [(0o077, 0o700, 0o600), (0o007, 0o770, 0o660), (0, 0o770, 0o660)])
+def test_folders_and_files_are_their_owner_s_alone(
+    tmp_path: Path, disk: Disk, mask: int, folder: int, file: int
+) -> None:
+    """And their group's, if the program's umask says that programs of several users share them; never everybody's."""
+    before = os.umask(mask)
     try:
         Maildirs(os.fsencode(tmp_path), disk).deliver([letter(tmp_path / "d" / "u" / "Maildir")])
     finally:
         os.umask(before)
     for path in tmp_path.rglob("*"):
-        assert path.stat().st_mode & 0o7777 == (0o700 if path.is_dir() else 0o600), path
+        assert path.stat().st_mode & 0o7777 == (folder if path.is_dir() else file), path
     assert sorted(os.listdir(tmp_path / "d/u/Maildir")) == ["cur", "new", "tmp"]
 
 
