@@ -23,7 +23,7 @@ from appliance.local.steps import Job, Steps
 WAITING = 1000  # recipients that wait here; beyond that they come back later
 _BYTES = 32 << 20  # of their messages
 _CONCURRENCY = 10
-BEGIN_WITHIN = 10.0  # seconds after which a thread that was started has died before it came to us: of want of memory
+BEGIN_WITHIN = 5.0  # seconds after which a thread that was started has died before it came to us: of want of memory
 STOP_WITHIN = 5.0  # seconds that programs have to end by themselves when we are told to stop
 
 
