@@ -21,7 +21,7 @@ def test_no_power_cut_loses_what_was_promised(part: str) -> None:
         assert power_parts.PARTS[part](Path(folder), FATES) > 100
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.sampled_from(power_queue.STEPS), min_size=8, max_size=16), seed=st.integers(0, 1000))
 def test_no_order_of_events_leaves_the_queue_without_its_mail(steps: list[str], seed: int) -> None:
     """Mail comes, is delivered, put off, refused, the queue rests and is started again, in any order."""

@@ -31,7 +31,7 @@ ROWS = [
     ("the files of a configuration", "configuration", "safeio.py",
      "                write_all(fd, chunk)\n            os.fsync(fd)", "                write_all(fd, chunk)"),
     ("a configuration's name", "configuration", "config/activate.py",
-     "    safeio.sync_directory(folder.parent)\n    safeio", "    safeio"),
+     "    new.rename(folder)\n    safeio.sync_directory(folder.parent)\n", "    new.rename(folder)\n"),
 ]  # fmt: skip
 
 
