@@ -137,7 +137,11 @@ class Maildirs:
             if not folder.startswith(self._mail + b"/"):
                 raise
             self._used.discard(folder)  # its names were durable, and somebody has removed it
-            for sub in (b"/cur", b"/new", b"/tmp"):  # tmp is what is missed: a crash before the last leaves no half of a Maildir
+            for sub in (
+                b"/cur",
+                b"/new",
+                b"/tmp",
+            ):  # tmp is what is missed: a crash before the last leaves no half of a Maildir
                 make_folder(folder + sub)
             return os.open(path, _NEW_FILE, 0o660)
 
