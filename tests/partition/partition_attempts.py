@@ -281,15 +281,18 @@ RIGHTS: dict[str, Callable[[Here], list[Callable[[], object]]]] = {
     "fork": lambda here: [fork],
     "signal others": lambda here: [
         lambda: os.kill(here.victim, signal.SIGCONT),
+        lambda: os.kill(os.getppid(), signal.SIGCONT),  # the supervisor, or a program's minder
         lambda: signal.pidfd_send_signal(os.pidfd_open(here.victim), signal.SIGCONT),
         lambda: set_owner_of_signals(here),
     ],
     "look into others": lambda here: [
         lambda: call("ptrace", _SEIZE, here.victim, 0, 0),
+        lambda: call("ptrace", _SEIZE, os.getppid(), 0, 0),
         lambda: read_into(here),
         lambda: call("kcmp", os.getpid(), here.victim, 1, 0, 0),
         Path(f"/proc/{here.victim}/environ").read_bytes,
         Path(f"/proc/{here.victim}/mem").open,
+        Path(f"/proc/{os.getppid()}/mem").open,
     ],
     "limit others": lambda here: [
         lambda: resource.prlimit(here.victim, resource.RLIMIT_NOFILE),

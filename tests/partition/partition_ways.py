@@ -41,7 +41,7 @@ domains:
     mailboxes:
       alice:
         password: "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
-        deliver: ["|python3 partition_inside.py"]
+        deliver: ["|exec python3 partition_inside.py"]
       bob: {{}}
     aliases: {{postmaster: [bob]}}
 {more}
