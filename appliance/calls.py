@@ -105,6 +105,8 @@ def confine(calls: Calls) -> list[str]:
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
     result = _seccomp(_SET_FILTER, _TSYNC | _SPEC_ALLOW, program)
+    if result < 0 and ctypes.get_errno() == errno.EINVAL:  # a kernel before 4.17, or gVisor's
+        result = _seccomp(_SET_FILTER, _TSYNC, program)
     if result:
         number = ctypes.get_errno() or errno.EBUSY  # a positive result is a thread that could not follow
         raise OSError(number, os.strerror(number), "seccomp")
