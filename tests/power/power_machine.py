@@ -38,7 +38,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={programs}
 exec {python} {here}/power_inside.py {messages}
 """
 
@@ -49,7 +49,9 @@ def record(folder: Path, messages: int) -> Path:
         with (folder / name).open("wb") as file:
             file.truncate(size)
     script = folder / "init"
-    script.write_text(START.format(python=sys.executable, here=HERE, messages=messages))
+    script.write_text(
+        START.format(python=sys.executable, here=HERE, messages=messages, programs=os.environ.get("PYTHONPATH", ""))
+    )
     script.chmod(0o755)
     command = ["linux.uml", "mem=512M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={script}"]
     command += [f"ubdb={folder}/disk", f"ubdc={folder}/log", "con=null", "con0=fd:0,fd:1", "quiet"]
