@@ -14,12 +14,14 @@ class Reason(NamedTuple):
     calls     before which of its calls, `call on`; `on` may hold `*`
     why       what has happened and was not told
     pieces    a part of the message may be left as well
+    place     only there; empty: anywhere
     """
 
     programs: tuple[str, ...]
     calls: tuple[str, ...]
     why: str
     pieces: bool = False
+    place: str = ""
 
 
 REASONS = (
@@ -35,12 +37,12 @@ REASONS = (
     ),
     Reason(
         ("local",),
-        ("rename ", "syncfs mail", "write the log", "sendto a door", "sendmsg a door", "write a pipe"),
+        ("rename ", "syncfs mail", "fsync *", "write the log", "sendto a door", "sendmsg a door", "write a pipe"),
         "a mailbox has the message, a program has ended or a forward is queued, and the queue was not told",
     ),
     Reason(
         ("local",),
-        ("write mail/*/Mailbox", "fsync mail/*/mabel*"),
+        ("write mail/*/Mailbox", "fsync mail", "fsync mail/*"),
         "an mbox has the message or a part of it, and the queue was not told; no program can append in one step",
         pieces=True,
     ),
@@ -48,6 +50,12 @@ REASONS = (
         ("remote",),
         ("write the log", "write a door", "write the network"),
         "the next host has the message, and the queue was not told (RFC 1047)",
+    ),
+    Reason(
+        ("queue",),
+        ("*",),
+        "a mailbox's program still ran when the queue ended: its delivery is handed out, and the program started, again",
+        place="prog",
     ),
     Reason(
         ("launcher's child",),
@@ -61,6 +69,6 @@ def reason(point: Point, item: Item) -> Reason | None:
     """Why this may be there once more after a kill at this point; None if it may not."""
     for row in REASONS:
         here = point.program in row.programs and any(fnmatch(f"{point.call} {point.on}", call) for call in row.calls)
-        if here and (row.pieces or not item.what.startswith("piece")):
+        if here and row.place in ("", item.place) and (row.pieces or not item.what.startswith("piece")):
             return row
     return None

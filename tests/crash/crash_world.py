@@ -1,5 +1,6 @@
 """A running Paperpath without its supervisor: each program is watched, and started again when it ends."""
 
+import contextlib
 import json
 import os
 import select
@@ -141,7 +142,8 @@ class World:
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a program; it is started again only if it is wanted."""
-        os.kill(self.pids[name], number)
+        with contextlib.suppress(ProcessLookupError):  # the armed kill came first
+            os.kill(self.pids[name], number)
 
     def _ask(self, name: str, request: dict[str, Any]) -> int:
         ours, theirs = socket.socketpair()
