@@ -42,7 +42,7 @@ faults: $(VENV)/.ready-dev  ## every file and socket call fails once: MINUTES=15
 
 # user-mode-linux is for this proof only: it is installed here, where that may be done
 crash-power: $(VENV)/.ready-dev  ## the power of a whole machine cut at every write: MESSAGES=60 PREFIXES=1500
-	@test "$$(id -u)" != 0 || command -v linux.uml >/dev/null && command -v insmod >/dev/null || { apt-get update -qq && \
+	@test "$$(id -u)" != 0 || { command -v linux.uml && command -v insmod; } >/dev/null || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends user-mode-linux dmsetup kmod e2fsprogs iproute2 >/dev/null; }
 	$(VENV)/bin/python tests/power/power_machine.py --messages $(or $(MESSAGES),60) --prefixes $(or $(PREFIXES),1500)
 
