@@ -49,7 +49,7 @@ def _check(folder: Path) -> None:
 
 def _compiled(inner: tuple[str, ...]) -> bool:
     match inner:
-        case ("control", _) | ("users", "assign" | "cdb") | ("secrets", "passwords.cdb"):
+        case ("control", _) | ("users", "assign" | "cdb" | "longest") | ("secrets", "passwords.cdb"):
             return True
         case ("mail", *_, name):
             return name.startswith(".qmail")

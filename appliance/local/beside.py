@@ -87,11 +87,14 @@ class Beside:
         return done
 
     def forget(self) -> None:
-        """The leases are gone: nothing that waits is begun, programs that run are ended."""
+        """The leases are gone: nothing that waits is begun; what runs goes on, and counts when it is done."""
         for its in self._open.values():
             its.leased = False
         self._drop()
-        self._steps.end_programs(for_good=False)
+
+    def runs(self, message: int) -> bool:
+        """Whether an attempt whose lease is gone still runs: one more beside it would do the work twice."""
+        return any(its.delivery.message == message and not its.leased for its in self._open.values())
 
     def stop(self) -> list[Opened]:
         """Begin nothing more, let what runs end within STOP_WITHIN, then end it; the deliveries that got done."""
@@ -101,7 +104,7 @@ class Beside:
         while self._running and time.monotonic() < until:
             time.sleep(0.02)
             done += self.finished()
-        self._steps.end_programs(for_good=True)
+        self._steps.end_programs()
         return done
 
     def _drop(self) -> None:

@@ -132,6 +132,8 @@ class Deliverer:
         """The lines of a file that starts programs or writes an mbox. Raises Temporary."""
         if self.beside.full:
             raise Temporary(451, "4.3.2", "too many deliveries to programs wait, try again later")
+        if self.beside.runs(to.delivery.message):
+            raise Temporary(451, "4.3.0", "an attempt from before the queue's restart still runs, try again later")
         now = time.time()
         new_sender = book.forward_sender(who, sender)
         at = Circumstances(

@@ -68,10 +68,10 @@ class Steps:
         self._programs: set[socket.socket] = set()  # connections of programs that run
         self._ending = False
 
-    def end_programs(self, *, for_good: bool) -> None:
-        """Have all programs killed that run now; for good: and start no other."""
+    def end_programs(self) -> None:
+        """Have all programs killed that run now, and start no other."""
         with self._lock:
-            self._ending = for_good
+            self._ending = True
             for connection in self._programs:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -42,6 +43,14 @@ STORES = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_looks():
+    """The queue looks for a new configuration every five seconds, and there is none in all these weeks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "WAKE", 1e6)
+        yield
+
+
 class Queue:
     """The service on one store, and a worker of each kind that takes all it is given."""
 
@@ -53,7 +62,6 @@ class Queue:
         self.begin(START)
 
     def begin(self, now):
-        service.WAKE = 1e6  # it looks for a new configuration every five seconds, and there is none in all these weeks
         self.desk = Desk(self.state, self.store, now)
         self.workers = [FakeWorker(self.desk, self.desk.service.channels[channel], 100) for channel in (LOCAL, REMOTE)]
         self.desk.advance(0.0)
