@@ -14,14 +14,12 @@ class Reason(NamedTuple):
     calls     before which of its calls, `call on`; `on` may hold `*`
     why       what has happened and was not told
     pieces    a part of the message may be left as well
-    place     only there; empty: anywhere
     """
 
     programs: tuple[str, ...]
     calls: tuple[str, ...]
     why: str
     pieces: bool = False
-    place: str = ""
 
 
 REASONS = (
@@ -52,12 +50,6 @@ REASONS = (
         "the next host has the message, and the queue was not told (RFC 1047)",
     ),
     Reason(
-        ("queue",),
-        ("*",),
-        "a mailbox's program still ran when the queue ended: its delivery is handed out, and the program started, again",
-        place="prog",
-    ),
-    Reason(
         ("launcher's child",),
         ("kill ", "sendto launch.sock"),
         "the mailbox's program has ended well, and `local` was not told",
@@ -69,6 +61,6 @@ def reason(point: Point, item: Item) -> Reason | None:
     """Why this may be there once more after a kill at this point; None if it may not."""
     for row in REASONS:
         here = point.program in row.programs and any(fnmatch(f"{point.call} {point.on}", call) for call in row.calls)
-        if here and row.place in ("", item.place) and (row.pieces or not item.what.startswith("piece")):
+        if here and (row.pieces or not item.what.startswith("piece")):
             return row
     return None
