@@ -47,8 +47,9 @@ class Sink:
             self.process = None
 
     def messages(self) -> list[bytes]:
-        """What arrived (smtp-sink writes the file when the message is complete)."""
-        return [path.read_bytes() for path in sorted(self.folder.iterdir())] if self.folder.exists() else []
+        """What arrived (smtp-sink makes the file first, and writes it when the message is complete)."""
+        files = sorted(self.folder.iterdir()) if self.folder.exists() else []
+        return [content for path in files if (content := path.read_bytes())]
 
 
 POSTFIX_MAIN = """\
