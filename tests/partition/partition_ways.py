@@ -128,7 +128,7 @@ def unprivileged(_: Path) -> Answers:
     own = "python{}.{}".format(*sys.version_info)
     pythons = [Path(sys.executable).resolve(), Path("/usr/bin", own)]
     python = next(filter(_runs, pythons), None)
-    if python is None or not os.stat(ROOT).st_mode & 0o001:
+    if python is None or not all(folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
         pytest.skip(f"{own}, or this folder, is closed to other users")
     with tempfile.TemporaryDirectory(prefix="paperpath-probe-") as name:
         os.chmod(name, 0o755)
