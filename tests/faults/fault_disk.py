@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from fault_post import Post, Sent, wait_until
+from fault_post import YAML, Post, Sent, wait_until
 
 from appliance.supervise.health import examine
 
@@ -65,6 +65,10 @@ class Disk:
 
 class OnDisk(Post):
     """An appliance some of whose state folder is on such a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        # A program that has ended well has taken the message: what it did not sync goes with the disk.
+        super().__init__(folder, YAML.replace("cat >>got", "cat >>got && sync got"))
 
     def health(self) -> str:
         """What `paperpath health` says."""

@@ -64,13 +64,24 @@ class Caller:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(20)
         try:
-            self.socket.connect(str(state.door(name)))
+            self._connect(str(state.door(name)))
             self.socket.sendall(door.hello(role, door.read_token(state, role)) if hello is None else hello)
         except OSError:
             self.close()
             raise
         self._decoder = netstring.Decoder(64 << 20)
         self._frames = []
+
+    def _connect(self, path):
+        """Wait while the door's backlog is full: a socket with a time limit is told so at once (unix(7), EAGAIN)."""
+        end = time.monotonic() + 20
+        while True:
+            try:
+                return self.socket.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def say(self, *frames):
         self.socket.sendall(b"".join(frames))
