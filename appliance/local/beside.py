@@ -4,16 +4,15 @@ Each recipient has a thread; at most control/concurrencylocal run at a time, the
 All of this but the threads' work happens in the program's own thread.
 """
 
-import _thread
 import contextlib
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from appliance import log
+from appliance import log, threads
 from appliance.control import Control
 from appliance.errors import Temporary
 from appliance.lease import Delivery
@@ -23,7 +22,6 @@ from appliance.local.steps import Job, Steps
 WAITING = 1000  # recipients that wait here; beyond that they come back later
 _BYTES = 32 << 20  # of their messages
 _CONCURRENCY = 10
-BEGIN_WITHIN = 5.0  # seconds after which a thread that was started has died before it came to us: of want of memory
 STOP_WITHIN = 5.0  # seconds that programs have to end by themselves when we are told to stop
 
 
@@ -123,23 +121,14 @@ class Beside:
         while self._waiting and len(self._running) < most:
             job = self._waiting.popleft()
             self._running.add(id(job))
-            claim, begun = [job], threading.Event()
             try:
-                _thread.start_new_thread(self._work, (claim, begun))  # Thread.start would wait for ever
-                if not begun.wait(BEGIN_WITHIN) and claim:
-                    claim.pop()
-                    raise RuntimeError("it has died")
-            except RuntimeError as error:  # no more threads
+                threads.begin(partial(self._work, job))
+            except OSError as error:
                 log.trouble("cannot start a thread for a delivery, it is deferred", error)
                 job.attempt.failure = error
                 self._end(job)
 
-    def _work(self, claim: list[Job], begun: threading.Event) -> None:
-        try:
-            job = claim.pop()
-        except IndexError:  # too late: it is deferred
-            return
-        begun.set()
+    def _work(self, job: Job) -> None:
         self._steps.carry_out(job)
         self._end(job)
 

@@ -11,12 +11,12 @@ A right password is never refused, only late: nobody can lock another's mailbox 
 import asyncio
 import ipaddress
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from appliance import accounts, policy
 from appliance.accounts import Account, Accounts
 from appliance.pop3d.authorization import Login
+from appliance.threads import Threads
 
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds, by the number of failures
 ANSWER = 1.0  # seconds from an attempt to the answer that it failed
@@ -69,7 +69,7 @@ class Logins:
     """
 
     def __init__(self, sleep: Callable[[float], object] | None = None) -> None:
-        self._hashing = ThreadPoolExecutor(HASHING, "hashing")
+        self._hashing = Threads(HASHING)
         self._sleep = sleep or asyncio.sleep
         self._addresses, self._accounts = Memory(), Memory()
         self._lines: dict[bytes, _Line] = {}

@@ -3,13 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 from appliance import log, safeio
 from appliance.message import qsbmf
+from appliance.threads import Threads
 
 
 class Arriving:
@@ -31,7 +31,7 @@ class Bodies:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pool = ThreadPoolExecutor(4, "body")  # its threads start with the first large message
+        self.pool = Threads(4)
         self.lost: set[int] = set()  # messages whose file is missing or of another length
         self._bytes = 0
         self._counting = Lock()
@@ -106,7 +106,9 @@ class Bodies:
     def remove(self, message: int) -> None:
         """In the background, for a large file takes its time; at start orphans are removed anyway."""
         with suppress(RuntimeError):  # the queue is stopping: the next start removes it
-            self.pool.submit(self._unlink, message)
+            removing = self.pool.submit(self._unlink, message)
+            if removing.done() and removing.exception() is not None:  # no thread: then everybody waits for it
+                self._unlink(message)
 
     def _unlink(self, message: int) -> None:
         with suppress(OSError):

@@ -193,7 +193,7 @@ class Program:
             visitor.transport.close()
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, writer.stop)
+        await loop.run_in_executor(self._bodies.pool, writer.stop)
         await asyncio.sleep(0.01)  # the last answers leave
         self._bodies.close()
         self._store.close()

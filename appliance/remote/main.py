@@ -18,6 +18,7 @@ from appliance.remote.hops import SMTP
 from appliance.remote.settings import Settings
 from appliance.remote.worker import Worker
 from appliance.state import State
+from appliance.threads import SHARED
 
 TICK = 0.25  # seconds between looks at the clock
 RETRY = 0.1  # seconds between attempts to reach the queue
@@ -118,7 +119,7 @@ class Remote:
             self._worker.finish(delivery, results)
 
     def _fetch(self, delivery: Delivery) -> "asyncio.Future[Content]":
-        return self._loop.run_in_executor(None, content.large, self._state, self._hello, delivery.message)
+        return self._loop.run_in_executor(SHARED, content.large, self._state, self._hello, delivery.message)
 
     def _follow(self) -> None:
         """Use the generation in force; one that can't be used changes nothing."""

@@ -16,6 +16,7 @@ from appliance.remote.hops import Hop
 from appliance.remote.mx import Address
 from appliance.remote.session import BLOCK, IDLE, Owner, Session, unreadable
 from appliance.remote.settings import Settings
+from appliance.threads import SHARED
 
 WINDOW = 10  # packages on their way
 ANSWER = 600  # seconds, as for the dot of SMTP (RFC 5321 section 4.5.3.2.6)
@@ -186,7 +187,7 @@ class Packages(Session):
         self.advance()
 
     async def _stream_raw(self, chunks: Iterator[bytes]) -> None:
-        while (chunk := await self.loop.run_in_executor(None, next, chunks, None)) is not None:
+        while (chunk := await self.loop.run_in_executor(SHARED, next, chunks, None)) is not None:
             self._write(chunk)
             async with asyncio.timeout(min(BLOCK, self._patience)):
                 await self._writable.wait()

@@ -17,6 +17,7 @@ from appliance.remote.client import LIMITS, Client, Phase
 from appliance.remote.content import Content
 from appliance.remote.mx import Address
 from appliance.remote.transaction import Transaction
+from appliance.threads import SHARED
 
 BLOCK = 180  # seconds for a block of content to be taken
 IDLE = 1.0  # seconds a connection is kept for mail that may come
@@ -251,7 +252,7 @@ class Session(asyncio.Protocol):
         assert self._transport is not None
         chunks = content.wire_chunks(self._fd)
         try:
-            while (chunk := await self.loop.run_in_executor(None, next, chunks, None)) is not None:
+            while (chunk := await self.loop.run_in_executor(SHARED, next, chunks, None)) is not None:
                 self._transport.write(chunk)
                 async with asyncio.timeout(self._block):
                     await self._writable.wait()

@@ -255,8 +255,9 @@ class Post:
             folder = mail / name / "Maildir" / "new"
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if path not in self._read:
-                    self._read[path] = 1
-                    self._take(name, path.read_bytes())
+                    with contextlib.suppress(FileNotFoundError):  # local has taken it back: its disk did not keep it
+                        self._take(name, path.read_bytes())
+                        self._read[path] = 1
         for name, file in (("box", "Mailbox"), ("tool", "got")):
             path = mail / name / file
             if path.exists() and path.stat().st_size != self._read.get(path):

@@ -21,6 +21,7 @@ from appliance.queue.rescue.books import LETTERS, Books
 from appliance.queue.rescue.salvage import salvage
 from appliance.queue.sqlite import SqliteStore
 from appliance.queue.store import NEVER, Change, Listed, Loaded, Store
+from appliance.threads import in_thread
 
 if TYPE_CHECKING:
     from appliance.queue.service import Service
@@ -80,27 +81,27 @@ class Recovery:
 
     async def _recover(self, folder: Path) -> None:
         target = folder / "recovered.sqlite"
-        books = await asyncio.to_thread(Books, folder)
+        books = await in_thread(Books, folder)
         if not books.known:
             log.warning(f"queue: what can be read in {folder} is read now")
-            found = await asyncio.to_thread(salvage, folder, target, _Rest())
-            await asyncio.to_thread(books.begin, found, target)
-        source = await asyncio.to_thread(SqliteStore, target)
+            found = await in_thread(salvage, folder, target, _Rest())
+            await in_thread(books.begin, found, target)
+        source = await in_thread(SqliteStore, target)
         try:
             await self._feed(folder, source, books)
             await self._tell(folder, source, books)
         finally:
-            await asyncio.to_thread(source.close)
-        text = await asyncio.to_thread(books.report)
+            await in_thread(source.close)
+        text = await in_thread(books.report)
         await self._letter("Mail was damaged in the queue", text, b"")
-        await asyncio.to_thread(books.end, text)
+        await in_thread(books.end, text)
         log.warning(f"queue: {folder} is recovered: {books.count} messages; its file `report` says what is lost")
 
     # -- messages -----------------------------------------------------------------------
 
     async def _feed(self, folder: Path, source: SqliteStore, books: Books) -> None:
         first = not books.renumber  # what was committed and not marked, when it broke off, is there already
-        while page := await asyncio.to_thread(_page, source, books.fed):
+        while page := await in_thread(_page, source, books.fed):
             while self._service.room.short:  # noqa: ASYNC110  # for as long as it takes
                 await asyncio.sleep(ROOM)
             began, last = time.monotonic(), page[-1][0].message.id
@@ -108,7 +109,7 @@ class Recovery:
             if (first or books.again) and page:
                 page, first = await self._missing(page), False
             page = await self._take(folder, page, renumber=books.renumber)
-            await asyncio.to_thread(books.mark, last, len(page))
+            await in_thread(books.mark, last, len(page))
             self._let_go(page)
             await asyncio.sleep(REST * (time.monotonic() - began))
 
@@ -134,7 +135,7 @@ class Recovery:
             page = [self._renumbered(*each) for each in page]
         for name, (item, loaded) in zip(names, page, strict=True):
             if loaded.message.content is None:
-                await asyncio.to_thread(self._service.bodies.add, folder / "body" / str(name), item.message.id)
+                await in_thread(self._service.bodies.add, folder / "body" / str(name), item.message.id)
         items = [Recovering(_change(item, loaded)) for item, loaded in page]
         self._service.coming |= {item.message.id for item, _ in page}
         for each in items:
@@ -171,14 +172,14 @@ class Recovery:
 
     async def _tell(self, folder: Path, source: SqliteStore, books: Books) -> None:
         """The postmaster gets the messages some recipients of which can't be read, with their content."""
-        for message, count in await asyncio.to_thread(_first, folder, books.told):
-            loaded = await asyncio.to_thread(source.load, [message])
+        for message, count in await in_thread(_first, folder, books.told):
+            loaded = await in_thread(source.load, [message])
             content = loaded[0].message.content
             if content is None:
-                content = await asyncio.to_thread(letter.beginning, folder / "body" / str(message))
+                content = await in_thread(letter.beginning, folder / "body" / str(message))
             text = letter.of_part(message, loaded[0].message.sender, count, folder)
             await self._letter("Recipients of a message were lost", text, content)
-            await asyncio.to_thread(books.mark_told, message)
+            await in_thread(books.mark_told, message)
 
     async def _letter(self, subject: str, text: str, content: bytes) -> None:
         """To the postmaster; durable then. Raises OSError."""

@@ -12,6 +12,7 @@ from appliance.queue.durable import DurableStore
 from appliance.queue.rescue import backup, checkup
 from appliance.queue.rescue.aside import folders
 from appliance.queue.rescue.recovery import Recovery
+from appliance.threads import in_thread
 
 REST = 1.0  # seconds of pause for each second of work
 
@@ -50,7 +51,7 @@ class Upkeep:
         await send(backup.end_of(count, await ask(store.last)))
 
     async def _body(self, fd: int | None, send: Send) -> None:
-        while fd is not None and fd >= 0 and (piece := await asyncio.to_thread(os.read, fd, backup.PIECE)):
+        while fd is not None and fd >= 0 and (piece := await in_thread(os.read, fd, backup.PIECE)):
             await send(b"B" + piece)
 
     async def check(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> None:
