@@ -154,7 +154,7 @@ class Program:
     def _obey(self, service: Service, *, late: bool) -> None:
         """qmail-send's other signals: look at the configuration, try everything now; and so if the clock asks for it."""
         loop = asyncio.get_running_loop()
-        occasions = Occasions(service, self._store)
+        occasions = Occasions(service, self._store, self._state.mail)
         loop.add_signal_handler(signal.SIGHUP, service.refresh)
         loop.add_signal_handler(signal.SIGALRM, occasions.try_all)
         if late:

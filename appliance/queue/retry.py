@@ -1,6 +1,8 @@
 """Everything that waits is tried now: what SIGALRM does to qmail-send, and what has it done without one."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import log
@@ -14,6 +16,7 @@ SOME = 2000  # deliveries looked at together
 REST = 2.0  # seconds of pause for each second that they took: other mail goes on
 LOOK = 2.0  # seconds between looks for an occasion
 SELDOM = 300.0  # seconds between two tries because there is room again: there may soon be none
+FULL = 1024 * 1024  # bytes free on the mailboxes' disk, below which mail is said to wait for it
 
 
 async def retry_all(service: "Service", store: Store) -> int:
@@ -50,13 +53,16 @@ def waits_too_long(service: "Service", store: Store) -> bool:
 
 
 class Occasions:
-    """What has all mail tried at once: a signal, a clock that was set back, a disk that was full and has room again."""
+    """What has all mail tried at once: a signal, a clock that was set back, a disk that was full and has room again,
+    mailboxes whose disk was full or read-only and can be written again.
+    """
 
-    def __init__(self, service: "Service", store: Store) -> None:
-        self._service, self._store = service, store
+    def __init__(self, service: "Service", store: Store, mail: Path) -> None:
+        self._service, self._store, self._mail = service, store, mail
         self._loop = asyncio.get_running_loop()
         self._trying: set[asyncio.Task[None]] = set()
         self._short = False
+        self._mailboxes = ""  # what is wrong with their disk
         self._freed = -SELDOM
 
     def try_all(self) -> None:
@@ -80,8 +86,35 @@ class Occasions:
         elif by < 0:
             log.warning(f"queue: the clock was set back by {-by:.0f} s; all mail that waits is tried now")
             self.try_all()
-        elif self._short and not short and self._loop.time() - self._freed > SELDOM:
-            self._freed = self._loop.time()
-            self.try_all()  # mailboxes that were full with the disk have room, too
+        elif self._short and not short:
+            self._try_with_room()  # mailboxes that were full with the disk have room, too
         self._short = short
+        self._look_at_mailboxes()
         self._loop.call_later(LOOK, self.look)
+
+    def _try_with_room(self) -> None:
+        if self._loop.time() - self._freed > SELDOM:
+            self._freed = self._loop.time()
+            self.try_all()
+
+    def _look_at_mailboxes(self) -> None:
+        before, now = self._mailboxes, _wrong(self._mail, self._mailboxes)
+        self._mailboxes = now
+        if now and now != before:
+            log.warning(f"queue: the disk of {self._mail} is {now}: mail for mailboxes waits")
+        elif before and not now:
+            log.warning(f"queue: the disk of {self._mail} can be written again: what waits for it is tried now")
+            self._try_with_room() if before == "full" else self.try_all()
+
+
+def _wrong(folder: Path, before: str) -> str:
+    """Why nothing can be written to its disk, as `paperpath health` says it; nothing if nobody can tell."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return "read-only"
+    few = FULL * 2 if before else FULL  # or it would come and go with each message
+    full = disk.f_bavail * disk.f_frsize < few or (disk.f_files and not disk.f_favail)
+    return "full" if full else ""

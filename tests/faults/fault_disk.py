@@ -74,6 +74,10 @@ class OnDisk(Post):
         """What `paperpath health` says."""
         return "\n".join(examine(self.state).problems)
 
+    def warned(self, what: str) -> bool:
+        """Whether the log has such a warning."""
+        return any(what in str(line["what"]) for line in self.appliance.log("warning"))
+
     def starts(self, program: str) -> int:
         """How often a program has begun."""
         return sum(line["program"] == program for line in self.appliance.log("started"))

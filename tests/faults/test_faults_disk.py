@@ -63,7 +63,7 @@ def test_a_full_disk_puts_senders_off_and_goes_on_by_itself(tmp_path, options, f
 
 
 def test_mailboxes_that_are_read_only_for_a_while_lose_nothing(tmp_path):
-    """What can't be delivered waits in the queue; nobody is told that it failed."""
+    """What can't be delivered waits in the queue; nobody is told that it failed, and it is tried as soon as it can be written."""
     post = OnDisk(tmp_path)
     with Disk(post.state.mail, 32) as disk, _running(post):
         with Load(post, *LETTERS) as load:
@@ -74,9 +74,11 @@ def test_mailboxes_that_are_read_only_for_a_while_lose_nothing(tmp_path):
             assert set(load.answers(before)) == {250}
             wait_until(lambda: post.appliance.log("deferred"), 10, "deliveries are put off")
             assert "mail is read-only" in post.health()
+            wait_until(lambda: post.warned("mail is read-only"), 20, "the queue has seen it")
             assert disk.read_only(False)
         post.send_all(load.sent)
-        post.settle(load.sent)
+        post.settle(load.sent, 30, hurry=False)
+        assert post.warned("mail can be written again")
         assert not post.wrong
         assert [post.starts(name) for name in ("queue", "local", "launcher")] == [1, 1, 1]
 
