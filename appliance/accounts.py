@@ -89,10 +89,16 @@ def accepts(account: Account | None, given: bytes) -> bool:
     if account.kind == HASH:
         return password.verify(account.secret.decode(), given)
     secret = _read(account)
-    if account.kind == FILE:
-        return password.verify(secret.decode("ascii", "replace"), given)
-    password.verify(password.stranger(), given)  # as slow as the others
-    return hmac.compare_digest(secret, given)
+    if account.kind == PLAIN:
+        password.verify(password.stranger(), given)  # as slow as the others
+        return hmac.compare_digest(secret, given)
+    stored = secret.decode("ascii", "replace")
+    if not password.is_hash(stored):
+        raise ValueError(
+            f"{os.fsdecode(account.secret)} holds no hash that can be verified; `paperpath password` makes one"
+            " (a file with the password itself needs `plain: true` beside its name)"
+        )
+    return password.verify(stored, given)
 
 
 def accepts_apop(account: Account | None, challenge: bytes, digest: bytes) -> bool:
@@ -103,8 +109,12 @@ def accepts_apop(account: Account | None, challenge: bytes, digest: bytes) -> bo
 
 def _read(account: Account) -> bytes:
     """The first line of a secret's file, without its line end. Raises OSError, ValueError if it is empty."""
-    with open(os.fsdecode(account.secret), "rb") as file:
-        line = file.read(_SECRET_FILE).split(b"\n", 1)[0].rstrip(b"\r")
+    try:
+        with open(os.fsdecode(account.secret), "rb") as file:
+            line = file.read(_SECRET_FILE).split(b"\n", 1)[0].rstrip(b"\r")
+    except PermissionError as error:
+        hint = f"uid {os.geteuid()} must be able to read it, and it must be in that folder, not a link out of it"
+        raise PermissionError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
     if not line:
         raise ValueError(f"{os.fsdecode(account.secret)} holds no secret")
     return line

@@ -4,6 +4,7 @@ The program itself locks itself in by its row (`sandbox.lock`), and `paperpath s
 row, and those of the programs that it starts, are in `launcher/reach.py`.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def remote(state: State, ports: Iterable[int]) -> Rules:
 
 def pop3d(state: State, port: int, folders: Iterable[Path]) -> Rules:
     """Mailboxes may change; secrets may be read, here and in the folders where the configuration says they are."""
-    secrets = (state.secrets, *(folder for folder in folders if folder.is_dir()))
+    secrets = (state.secrets, *(folder for folder in folders if os.path.isdir(folder)))  # a closed one is none
     return Rules(read=(state.generations, *secrets), write=(state.mail,), bind=(port,), calls=call_groups.POP3D)
 
 

@@ -25,12 +25,11 @@ async def _serve(state: State) -> int:
     loop = asyncio.get_running_loop()
     log.setup("pop3d", loop.call_soon, wait=loop.call_later)
     allow_many_sessions()
-    terminated = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, terminated.set)
     where = b""
     try:
         server = Server(state)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.ask_to_end, "SIGTERM")
         where = server.configuration.settings.listen or b""
         listener = listen(where, shared=False)
         for folder in (state.mail, state.secrets):
@@ -49,8 +48,8 @@ async def _serve(state: State) -> int:
     gc.collect()
     gc.freeze()
     log.started(server.configuration.settings.generation.name, port=port)
-    await terminated.wait()
-    log.stopping("SIGTERM")
+    await server.asked_to_end.wait()
+    log.stopping(server.why)
     serving.close()
     await server.stop()
     log.stopped()

@@ -7,7 +7,7 @@ import secrets
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from appliance import log
 from appliance.accounts import Account
@@ -17,6 +17,7 @@ from appliance.pop3d.mailbox import Mailbox
 from appliance.pop3d.session import Session
 from appliance.pop3d.settings import Settings
 from appliance.state import State
+from appliance.threads import Threads
 
 THREADS = 4  # that wait for the disk
 STOP = 5.0  # seconds that a session after QUIT has at an orderly stop
@@ -34,10 +35,23 @@ class Server:
     def __init__(self, state: State) -> None:
         self._root = state.root
         self.configuration = InForce(state, Settings)
-        self.threads = ThreadPoolExecutor(THREADS, "disk")
+        self.threads = Threads(THREADS)
         self.logins = Logins()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._per_client: Counter[bytes] = Counter()
+        self._opened = {folder: _which(folder) for folder in self.configuration.settings.folders}
+        self.asked_to_end, self.why = asyncio.Event(), ""
+
+    def ask_to_end(self, why: str) -> None:
+        """Let the program end in order."""
+        self.why = self.why or why
+        self.asked_to_end.set()
+
+    def look_at_secret_folders(self) -> None:
+        """A secret can't be read. Landlock opened folders, not their names: one made or replaced since is closed, so begin anew."""
+        for folder, then in self._opened.items():
+            if _which(folder) != then:
+                self.ask_to_end(f"{folder} is another folder than at the start; started again, to be let in")
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """For the event loop: one connection."""
@@ -100,6 +114,15 @@ class Server:
             await asyncio.wait(self._sessions, timeout=STOP)
         self.logins.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _which(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from another one of its name; None: there is none."""
+    try:
+        about = os.stat(folder)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _say(writer: asyncio.StreamWriter, text: bytes) -> None:

@@ -103,6 +103,7 @@ class Session:
         except (OSError, ValueError) as error:
             log.trouble(f"pop3d: the password of {login.user!r} can't be checked", error)
             await self._send(_LATER)
+            self._server.look_at_secret_folders()
             return None
         if account is None:
             log.login_failed(self._client, login.user, how, "no such account, or not its password")

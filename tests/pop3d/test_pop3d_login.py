@@ -2,18 +2,21 @@
 
 import asyncio
 import hashlib
+import os
 import poplib
 import re
 import time
+from pathlib import Path
 
 import pytest
 from pop3d_program import HASH, Client
 
-from appliance import accounts
+from appliance import accounts, partition, sandbox
 from appliance.accounts import HASH as KIND
 from appliance.accounts import Account, Accounts
 from appliance.pop3d.authorization import Login
 from appliance.pop3d.logins import FORGET, PAUSES, WAITING, Crowded, Logins, Memory, network
+from appliance.state import State
 
 
 def test_a_wrong_password_and_a_stranger_get_the_same_answer_after_the_same_time(pop3d):
@@ -69,6 +72,81 @@ def test_a_secret_file_that_is_gone_is_a_temporary_error(pop3d):
         assert client.log_in("dave")[:15] == b"-ERR [SYS/TEMP]"
         assert client.log_in("alice")[:3] == b"+OK"
     pop3d.expected_trouble = [pop3d.wait_for("trouble")]
+
+
+def closed(path: Path) -> None:
+    path.chmod(0)
+
+
+def plain_text(path: Path) -> None:
+    path.write_text("secret\n")
+
+
+def a_link_out(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    elsewhere.write_text(HASH)
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+
+UNUSABLE = [
+    (closed, "must be able to read it"),
+    (a_link_out, "not a link out of it"),
+    (plain_text, "`paperpath password` makes one"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "hint"), UNUSABLE)
+def test_a_secret_file_that_can_t_be_used_is_a_temporary_error_and_the_log_says_what_to_do(pop3d, spoil, hint):
+    """It is no wrong password, so clients keep theirs; mended, it is good for the next log-in without a restart."""
+    if spoil is closed and os.geteuid() == 0:
+        pytest.skip("root reads every file")
+    if spoil is a_link_out and sandbox.kernel_abi() < 1:
+        pytest.skip("this kernel has no Landlock")
+    dave = pop3d.secrets / "dave"
+    spoil(dave)
+    with pop3d.connect() as client:
+        assert client.log_in("dave")[:15] == b"-ERR [SYS/TEMP]"
+        said = pop3d.wait_for("trouble")
+        pop3d.expected_trouble = [said]
+        assert hint in said["cause"]
+        assert str(dave) in said["cause"]
+        dave.unlink()
+        dave.write_text(HASH)
+        assert client.log_in("dave")[:3] == b"+OK"
+
+
+def test_a_folder_of_secrets_that_was_replaced_is_opened_by_a_new_start(pop3d):
+    """Landlock opens folders, not names: at the first log-in that fails for it pop3d ends, and is started again."""
+    if sandbox.kernel_abi() < 1:
+        pytest.skip("this kernel has no Landlock")
+    pop3d.secrets.rename(pop3d.secrets.with_name("old"))
+    pop3d.secrets.mkdir()
+    (pop3d.secrets / "dave").write_text(HASH)
+    with pop3d.connect() as client:
+        assert client.log_in("dave")[:15] == b"-ERR [SYS/TEMP]"
+    assert pop3d.process.wait(20) == 0
+    assert f"{pop3d.secrets} is another folder" in pop3d.wait_for("stopping")["reason"]
+    pop3d.start()
+    with pop3d.connect() as client:
+        assert client.log_in("dave")[:3] == b"+OK"
+
+
+def test_a_folder_of_secrets_that_nobody_may_enter_does_not_keep_pop3d_from_starting(tmp_path):
+    """Only those whose secrets are in there can't log in; a folder that is not there is the same."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(0)
+    state = State(tmp_path / "state")
+    folders = (tmp_path / "closed" / "in it", tmp_path / "none")
+    if not (child := os.fork()):
+        good = False
+        try:
+            if os.geteuid() == 0:
+                os.setresuid(65534, 65534, 65534)
+            good = partition.pop3d(state, 110, folders).read == (state.generations, state.secrets)
+        finally:
+            os._exit(0 if good else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 PLAIN = """\
