@@ -188,7 +188,8 @@ class Notices:
                 letter = self.bounce(message, now) if message.failures else None
                 service.submit(Telling(service, message, letter, message.failures))
         if following is not None:
-            self.expect(following if loaded or following > now else now + RETRY)  # else nothing was there to be told
+            # a timer may fire a moment early: then nothing was due, and what comes next is so by now
+            self.expect(following if loaded or not due else max(following, now + RETRY))
 
     def _is_due(self, row: NoticeRow, now: float) -> bool:
         """What is promised for a time that nothing is promised for now was promised by a clock that was ahead."""

@@ -54,6 +54,27 @@ def busy(worker, desk, hours, report=LATER):
         desk.advance(60)
 
 
+class Hasty(Desk):
+    """Timers fire a millisecond early, and the disk takes two."""
+
+    def later(self, delay, call):
+        return super().later(delay - 0.001, call)
+
+    def turn(self):
+        self.now += 0.002
+        super().turn()
+
+
+def test_a_timer_that_fires_a_moment_early_makes_no_report_late(tmp_path, store, lines):
+    """A failure is reported a second after it, not at a look that comes five seconds later."""
+    desk = Hasty(make_state(tmp_path / "state", bounces="reportafter:1"), store)
+    desk.accept([A, B])
+    desk.worker(LOCAL).report(NEVER, LATER)
+    desk.advance(1.5)
+    desk.service.bodies.close()
+    assert len(bounces(desk, lines)) == 1
+
+
 def test_a_failure_is_reported_while_others_wait(opened, lines):
     """Who does not exist is reported four hours after that was found, though another mailbox is still busy."""
     desk = opened()
