@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from appliance import safeio
 from appliance.cli import state_option
@@ -26,7 +27,9 @@ def arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the four."""
     check = verbs.add_parser("check", help="read everything: is it whole? Exit status 0 if it is, 1 if not")
     check.add_argument("--json", action="store_true", help="one JSON object a line")
-    recover = verbs.add_parser("recover", help="bring back what can be read of a damaged queue that was set aside")
+    recover = verbs.add_parser(
+        "recover", help="bring back what can be read of a damaged queue that was set aside; end what is astray"
+    )
     recover.add_argument("folder", nargs="?", metavar="FOLDER", help="damaged-TIME in queue/, or a copy elsewhere")
     recover.add_argument(
         "--again", action="store_true", help="even if it was recovered: what was delivered comes twice"
@@ -89,14 +92,21 @@ def _recover(args: argparse.Namespace, state: State) -> int:
         safeio.write_file(folder / "again", [b""], 0o600)
         safeio.sync_directory(folder)
     if not is_running(state):
-        print("Paperpath does not run: it is done when it does")
+        print(
+            "Paperpath does not run: what was set aside is recovered when it does; what is astray, by this command then"
+        )
         return 0
     for line in ask_lines(state, {"do": "recover"}):
-        item = json.loads(line)
-        print(
-            f"{item['folder']}: {'is recovered' if item['recovered'] else 'is being recovered, the log says how it ends'}"
-        )
+        print(_told(json.loads(line)))
     return 0
+
+
+def _told(item: dict[str, Any]) -> str:
+    if "folder" in item:
+        how = "is recovered" if item["recovered"] else "is being recovered, the log says how it ends"
+        return f"{item['folder']}: {how}"
+    what = f"message {item['message']} without deliveries" if "message" in item else f"delivery of {item['delivery']}"
+    return f"{what}: {item['ends']}"
 
 
 def _folder(name: str, state: State) -> Path:

@@ -163,7 +163,7 @@ class Admin(Visitor):
         await self._upkeep.check(self._read, self._answer)
 
     async def _recover(self, _request: dict[str, Any]) -> None:
-        self._upkeep.recover(self._answer)
+        await self._upkeep.recover(self._read, self._answer)
 
     async def _show(self, request: dict[str, Any]) -> None:
         number = message_id.parse(str(request.get("id", "")))

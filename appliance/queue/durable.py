@@ -194,6 +194,9 @@ class DurableStore:
     def show(self, message: int) -> tuple[Listed, bytes | None, list[bytes]] | None:
         return self._whole().show(message)
 
+    def astray(self, after: int, limit: int) -> tuple[int, list[DeliveryRow]]:
+        return self._whole().astray(after, limit)
+
     def contains(self, message: int) -> bool:
         return self._whole().contains(message)
 

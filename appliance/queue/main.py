@@ -164,7 +164,7 @@ class Program:
 
     async def _open(self, service: Service) -> None:
         loop, present = asyncio.get_running_loop(), self._present
-        upkeep = Upkeep(self._state.queue, self._store, self._bodies, self.recovery)
+        upkeep = Upkeep(self._state.queue, self._store, self._bodies, self.recovery, service.astray)
         make: dict[str, Callable[[Guard], Visitor]] = {
             "intake": lambda guard: Intake(guard, present, service),
             "lease": lambda guard: WorkerDoor(guard, present, service),

@@ -116,6 +116,11 @@ class MemoryStore:
             return None
         return self._listed(message), self._messages[message].content, self._failures_of(message)
 
+    def astray(self, after: int, limit: int) -> tuple[int, list[DeliveryRow]]:
+        ids = sorted(number for number in self._deliveries if number > after)[:limit]
+        rows = [row for number in ids if (row := self._deliveries[number]).message not in self._messages]
+        return ids[-1] if len(ids) == limit else 0, rows
+
     def contains(self, message: int) -> bool:
         return message in self._messages
 

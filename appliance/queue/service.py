@@ -14,10 +14,11 @@ from appliance.envelope import Envelope
 from appliance.errors import Result
 from appliance.lease import Report
 from appliance.queue import schedule
+from appliance.queue.astray import Astray
 from appliance.queue.body import Bodies
 from appliance.queue.bounce import Bounces
 from appliance.queue.clock import Clock
-from appliance.queue.commit import Item, Removing
+from appliance.queue.commit import Item
 from appliance.queue.feed import Feed
 from appliance.queue.flow import Flow
 from appliance.queue.held import Held, Message, Worker
@@ -69,6 +70,7 @@ class Service:
         self.flow = Flow(self.channels[LOCAL], clock, later)
         self._store, self._control, self.later = store, control, later
         self.postmaster = Postmaster(self, store)
+        self.astray = Astray(self)
         self.coming: set[int] = set()  # messages of a damaged queue, in this one and not marked so yet
         for channel in self.channels:
             channel.barred = self._barred
@@ -85,7 +87,7 @@ class Service:
         """Begin to work with this writer."""
         self.writer = writer
         self.feeds = tuple(
-            Feed(self._store, writer, channel, self.messages, self.clock, self.later, self._orphan, self.dispatch)
+            Feed(self._store, writer, channel, self.messages, self.clock, self.later, self.astray.found, self.dispatch)
             for channel in self.channels
         )
         self.notices = Notices(self, self._store, self.later)
@@ -291,7 +293,3 @@ class Service:
         for feed in self.feeds:
             feed.stop()
         self.notices.stop()
-
-    def _orphan(self, row: DeliveryRow) -> None:
-        log.trouble("queue: a delivery without a message was removed", row.id)
-        self.submit(Removing(Change(done=(row.id,))))

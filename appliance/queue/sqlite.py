@@ -230,6 +230,11 @@ class SqliteStore:
             found = _message(rows[0])
             return self._listed(found._replace(content=None)), found.content, self._failures(message)
 
+    def astray(self, after: int, limit: int) -> tuple[int, list[DeliveryRow]]:
+        end = self._value("SELECT id FROM delivery WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", (after, limit - 1)) or 0
+        gone = "NOT EXISTS (SELECT 1 FROM message m WHERE m.id = delivery.message)"
+        return end, self._deliveries(f"id > ? AND id <= ? AND {gone} ORDER BY id", (after, end or LAST))
+
     def contains(self, message: int) -> bool:
         return bool(self._value("SELECT count(*) FROM message WHERE id=?", (message,)))
 

@@ -166,6 +166,9 @@ class Store(Protocol):
     def show(self, message: int) -> tuple[Listed, bytes | None, list[bytes]] | None:
         """One message with content and failures."""
 
+    def astray(self, after: int, limit: int) -> tuple[int, list[DeliveryRow]]:
+        """The id of the next deliveries' last one after an id, 0 at the end; and those of them whose message is gone."""
+
     def contains(self, message: int) -> bool:
         """Whether a message is in the queue."""
 

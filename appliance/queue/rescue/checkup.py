@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 
 from appliance import message_id
+from appliance.queue.astray import in_words
 from appliance.queue.body import Bodies
 from appliance.queue.durable import DurableStore
 from appliance.queue.rescue import aside
@@ -16,6 +17,7 @@ from appliance.queue.store import Corrupt, Listed, Loaded, Store, recipients
 from appliance.state import State
 
 SOME = 50  # messages read together
+ROWS = 1000  # deliveries
 
 
 def messages(store: Store, bodies: Bodies, after: int) -> tuple[int, int, list[str]]:
@@ -24,6 +26,21 @@ def messages(store: Store, bodies: Bodies, after: int) -> tuple[int, int, list[s
     loaded = {found.message.id: found for found in store.load([item.message.id for item in items])}
     problems = [text for item in items for text in _message(item, loaded.get(item.message.id), bodies)]
     return len(items), items[-1].message.id if items else 0, problems
+
+
+def deliveries(store: Store, after: int) -> tuple[int, list[str]]:
+    """Look at the deliveries after an id: the last one's, 0 at the end, and what is wrong. Raises Unavailable."""
+    end, rows = store.astray(after, ROWS)
+    return end, [
+        f"{in_words(row)}: the message is gone; `paperpath queue recover` tells the postmaster" for row in rows
+    ]
+
+
+def ended(store: Store, after: int) -> tuple[int, list[Loaded]]:
+    """Of the messages after an id those without deliveries, and the last id, 0 at the end. Raises Unavailable."""
+    items = store.listing(after, SOME)
+    bare = store.load([item.message.id for item in items if not item.deliveries])
+    return items[-1].message.id if items else 0, bare
 
 
 def _message(item: Listed, loaded: Loaded | None, bodies: Bodies) -> Iterator[str]:
@@ -37,7 +54,7 @@ def _message(item: Listed, loaded: Loaded | None, bodies: Bodies) -> Iterator[st
     if message.content is None:
         yield from _body(name, bodies.path(message.id), message.size)
     if not item.deliveries:
-        yield f"message {name} has no recipients left and has not ended"
+        yield f"message {name} has no recipients left and has not ended: `paperpath queue recover` ends it, and tells somebody"
     for row in item.deliveries:
         if row.message != message.id or not recipients(row.recipients)[0]:
             yield f"message {name}: a delivery without recipients, or of another message"
@@ -81,6 +98,11 @@ def at_rest(state: State) -> Iterator[str | int]:
             found, after, problems = page
             count += found
             yield from problems
+        after, more = 0, True
+        while more:
+            after, problems = deliveries(store, after)
+            yield from problems
+            more = after > 0
         yield count
     finally:
         store.close()

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from appliance import message_id
+from appliance.queue.astray import Astray, in_words
 from appliance.queue.body import Bodies
 from appliance.queue.durable import DurableStore
 from appliance.queue.rescue import backup, checkup
@@ -16,6 +18,7 @@ from appliance.threads import in_thread
 
 REST = 1.0  # seconds of pause for each second of work
 
+Found = TypeVar("Found")
 Ask = Callable[[Callable[[], Any]], Awaitable[Any]]  # a question to the store, in turn with the commits
 Send = Callable[[bytes], Awaitable[None]]  # a frame to whoever asked, when there is room for it
 
@@ -23,8 +26,9 @@ Send = Callable[[bytes], Awaitable[None]]  # a frame to whoever asked, when ther
 class Upkeep:
     """The queue's side of it."""
 
-    def __init__(self, queue: Path, store: DurableStore, bodies: Bodies, recovery: Recovery) -> None:
-        self._queue, self._store, self._bodies, self._recovery = queue, store, bodies, recovery
+    def __init__(self, queue: Path, store: DurableStore, bodies: Bodies, recovery: Recovery, astray: Astray) -> None:
+        self._queue, self._store, self._bodies = queue, store, bodies
+        self._recovery, self._astray = recovery, astray
 
     async def backup(self, ask: Ask, send: Send) -> None:
         """All messages, one after the other. Raises OSError."""
@@ -70,10 +74,32 @@ class Upkeep:
                 break
             count += found
             await asyncio.sleep(REST * (time.monotonic() - began))
+        async for problems in self._pages(ask, lambda after: checkup.deliveries(store, after)):
+            for text in problems:
+                tell({"problem": text})
         tell({"messages": count})
 
-    def recover(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        """Look again at what has been set aside."""
+    async def recover(self, ask: Ask, tell: Callable[[dict[str, Any]], None]) -> None:
+        """Look again at what has been set aside, and end what is astray. Raises OSError."""
+        store, astray = self._store, self._astray
         self._recovery.look()
         for folder in folders(self._queue):
             tell({"folder": folder.name, "recovered": (folder / "report").exists()})
+        async for ended in self._pages(ask, lambda after: checkup.ended(store, after)):
+            for each in ended:
+                if how := astray.end(each):
+                    tell({"message": message_id.text(each.message.id), "ends": how})
+        async for rows in self._pages(ask, lambda after: store.astray(after, checkup.ROWS)):
+            for row in rows:
+                astray.found(row)
+                tell({"delivery": in_words(row), "ends": "the postmaster is told"})
+
+    async def _pages(self, ask: Ask, look: Callable[[int], tuple[int, list[Found]]]) -> AsyncIterator[list[Found]]:
+        """What is found after each last id, to the end; with rests."""
+        after, more = 0, True
+        while more:
+            began = time.monotonic()
+            after, found = await ask(lambda: look(after))  # noqa: B023  # awaited before it changes
+            yield found
+            more = after > 0
+            await asyncio.sleep(REST * (time.monotonic() - began))
