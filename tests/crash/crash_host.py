@@ -1,52 +1,78 @@
 """The next host: takes, puts off or refuses recipients by their names, and keeps what it took."""
 
+import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from typing import BinaryIO
+
+from appliance import netstring
 
 Taken = tuple[str, bytes]  # recipient's local part, content with LF
+TAKEN, NOT_NOW, NOBODY = b"250 ok", b"450 4.2.0 not now", b"550 5.1.1 nobody of that name"
+_LETTERS = {TAKEN: b"K", NOT_NOW: b"Z", NOBODY: b"D"}  # the same by QMTP
+_LARGEST = 1 << 26
 
 
 class NextHost:
-    """An SMTP server on a port of its own.
+    """Servers for SMTP and for QMTP, each on a port of its own.
 
-    A recipient `never…` is refused for good, `later…` is put off once, everybody else is taken.
+    A recipient `never…` is refused for good, `later…` is put off once, `late…` until `is_told` says that the sender of this
+    recipient's mail was told all there is to tell, everybody else is taken.
     """
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
+        self.is_told: Callable[[str], bool] = lambda _: True
         self._put_off: set[str] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listeners: list[socket.socket] = []
+        self.port, self.qmtp = self._open(self._talk), self._open(self._talk_qmtp)
 
     def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for listener in self._listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+    def _open(self, talk: Callable[[BinaryIO], None]) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(listener)
+        threading.Thread(target=self._accept, args=(listener, talk), daemon=True).start()
+        return int(listener.getsockname()[1])
 
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection, connection.makefile("rwb") as file:
-                self._talk(file)
-        except OSError:
-            return
+    def _accept(self, listener: socket.socket, talk: Callable[[BinaryIO], None]) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=self._serve, args=(connection, talk), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, talk: Callable[[BinaryIO], None]) -> None:
+        with contextlib.suppress(OSError), connection, connection.makefile("rwb") as file:
+            talk(file)
 
     def _judge(self, recipient: str) -> bytes:
         if recipient.startswith("never"):
-            return b"550 5.1.1 nobody of that name"
+            return NOBODY
         if recipient.startswith("later") and recipient not in self._put_off:
             self._put_off.add(recipient)
-            return b"450 4.2.0 not now"
-        return b"250 ok"
+            return NOT_NOW
+        if recipient.startswith("late.") and not self.is_told(recipient):
+            return NOT_NOW
+        return TAKEN
 
-    def _talk(self, file) -> None:
+    def _talk_qmtp(self, file: BinaryIO) -> None:
+        decoder, frames = netstring.Decoder(_LARGEST), []
+        while data := file.read1(1 << 16):
+            frames += decoder.feed(data)
+            while len(frames) >= 3:
+                content, _, recipients = frames[:3]
+                del frames[:3]
+                names = [to.rpartition(b"@")[0].decode() for to in netstring.Decoder(_LARGEST).feed(recipients)]
+                answers = [self._judge(name) for name in names]
+                self.taken += [(name, content[1:]) for name, said in zip(names, answers, strict=True) if said == TAKEN]
+                file.write(b"".join(netstring.encode(_LETTERS[said] + said[3:]) for said in answers))
+                file.flush()
+
+    def _talk(self, file: BinaryIO) -> None:
         def say(line: bytes) -> None:
             file.write(line + b"\r\n")
             file.flush()

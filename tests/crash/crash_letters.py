@@ -11,6 +11,7 @@ from crash_host import NextHost
 _TOKEN = re.compile(rb"Token[0-9]{6}x")
 _MAILS = re.compile(rb"^From .*\n", re.MULTILINE)  # mboxrd
 _BOUNCE = (b"Return-Path: <>", b"Return-Path: <#@[]>")
+_LATE = b"\nSubject: delivery is late\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Item:
 
 @dataclasses.dataclass
 class Letter:
-    """A message; `tail` is what a delivered one must end with, to the byte, after lines that were added on top."""
+    """A message; `tail` is what a delivered one must end with, to the byte, after lines that were added on top.
+
+    told_of  the recipients of which its sender is told: that they failed, or that they wait
+    """
 
     token: str
     content: bytes
     tail: bytes
-    failing: list[str] = dataclasses.field(default_factory=list)
+    told_of: list[str] = dataclasses.field(default_factory=list)
     expected: list[Item] = dataclasses.field(default_factory=list)
     sent: int = 0  # times
     withdrawn: bool = False  # but perhaps too late
@@ -49,8 +53,15 @@ class Letter:
 
     def fails(self, recipient: str, place: str) -> "Letter":
         """A bounce that names this recipient must arrive there."""
-        self.failing.append(recipient)
-        self.expected.append(Item(self.token, place, f"bounce of {recipient.partition('.')[0]}"))
+        return self._told(recipient, place, "bounce")
+
+    def waits(self, recipient: str, place: str) -> "Letter":
+        """A notice that this recipient waits must arrive there."""
+        return self._told(recipient, place, "notice")
+
+    def _told(self, recipient: str, place: str, how: str) -> "Letter":
+        self.told_of.append(recipient)
+        self.expected.append(Item(self.token, place, f"{how} of {recipient.partition('.')[0]}"))
         return self
 
 
@@ -63,12 +74,19 @@ class Letters:
         self._count = 0
         self._seen: dict[Path, list[Item]] = {}
         self.letters: dict[str, Letter] = {}
+        self.fetched: dict[bytes, bytes] = {}  # what a reader has fetched, by its unique id
+        host.is_told = self.is_told
 
-    def new(self, size: int = 0, *, header_changes: bool = False) -> Letter:
-        """A message with a token of its own; size: bytes of a body that is larger than what travels inline."""
+    def new(self, size: int = 0, *, header_changes: bool = False, personal: bool = False) -> Letter:
+        """A message with a token of its own.
+
+        size: bytes of a body that is larger than what travels inline.  personal: its sender is told when it is late,
+        as that of mail to a list is not.
+        """
         self._count += 1
         token = f"Token{self._count:06}x"
-        header = f"From: Eve <eve@client.example>\nTo: you\nSubject: {token}\n\n".encode()
+        kind = "" if personal else "Precedence: list\n"
+        header = f"From: Eve <eve@client.example>\nTo: you\n{kind}Subject: {token}\n\n".encode()
         lines = [b"line %d of %s, and From here on more\n" % (n, token.encode()) for n in range(1 + size // 50)]
         body = b"From the start\n" + b"".join(lines) + b".\n" + b"x" * 120 + b"\n"
         self.letters[token] = Letter(token, header + body, body if header_changes else header + body)
@@ -89,11 +107,13 @@ class Letters:
             items.update(found)
         for name, mail in list(self._host.taken):
             items.update(self._items(f"host {name.split('.')[0]}", mail))
+        for mail in self.fetched.values():
+            items.update(self._items("the reader", mail))
         return items
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         for home in self._homes.iterdir() if self._homes.exists() else ():
-            for pattern in ("Maildir/new/*", "Mailbox", "got.*"):
+            for pattern in ("Maildir/new/*", "Maildir/cur/*", "Mailbox", "got.*"):
                 for path in home.glob(pattern):
                     yield home.name, path
 
@@ -114,9 +134,10 @@ class Letters:
             return
         on_top = mail.removesuffix(letter.tail)
         if mail.startswith(_BOUNCE):
-            named = [name for name in letter.failing if f"<{name}>".encode() in mail.split(b"\n--", 2)[1]]
+            named = [name for name in letter.told_of if f"<{name}>".encode() in mail.split(b"\n--", 2)[1]]
+            how = "notice" if _LATE in mail else "bounce"
             for name in named:
-                yield Item(letter.token, place, f"bounce of {name.split('.')[0]}")
+                yield Item(letter.token, place, f"{how} of {name.split('.')[0]}")
             if not named:
                 yield Item(letter.token, place, "piece")
         elif mail.endswith(letter.tail) and (letter.tail != letter.content or b"\n\n" not in on_top):
@@ -128,6 +149,11 @@ class Letters:
         """What must be there and is not."""
         found = self.found()
         return [item for letter in self.letters.values() for item in letter.expected if not found[item]]
+
+    def is_told(self, recipient: str) -> bool:
+        """Whether the sender of this recipient's message (`name.token`) has got all bounces and notices about it."""
+        letter, found = self.letters[recipient.partition(".")[2]], self.found()
+        return all(found[item] for item in letter.expected if item.what != "whole")
 
     def surplus(self) -> "collections.Counter[Item]":
         """What is there more often than it must be, or must not be there."""
@@ -143,5 +169,6 @@ class Letters:
             for path in (*folder.glob("Maildir/tmp/*"), *folder.glob("new.*")):
                 path.unlink()
         self._seen.clear()
+        self.fetched.clear()
         self._host.taken.clear()
         self.letters.clear()

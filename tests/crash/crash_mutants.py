@@ -104,6 +104,13 @@ LACKS = (
         (Change("remembered.py", "        self._messages[message] = set(recipients)\n", ""),),
     ),
     Lack(
+        "pop3d removes a message before QUIT",
+        "by POP3",
+        "pop3d",
+        "gone before QUIT",
+        (Change("pop3d/transaction.py", "        self.mailbox.deleted[index] = 1\n", "        self.mailbox._remove(index)\n"),),
+    ),
+    Lack(
         "a configuration is written where it will be in force",
         "configuration",
         "config",

@@ -6,12 +6,13 @@ missing.
 
 import contextlib
 import os
+import poplib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from crash_letters import Letter, Letters
-from crash_world import PATIENCE, STEP, Stuck, World
+from crash_world import PASSWORD, PATIENCE, READER, STEP, Stuck, World
 
 from appliance import netstring
 
@@ -37,7 +38,7 @@ class Play:
     def _again(self, attempt: Callable[[], str | None], what: str) -> str:
         end = time.monotonic() + self.world.patience
         while time.monotonic() < end:
-            with contextlib.suppress(OSError, EOFError):
+            with contextlib.suppress(OSError, EOFError, poplib.error_proto):
                 if done := attempt():
                     return done
             time.sleep(STEP)
@@ -82,6 +83,44 @@ class Play:
 
         return self._again(attempt, "K by QMTP")
 
+    @contextlib.contextmanager
+    def _logged_in(self) -> Iterator[poplib.POP3]:
+        with contextlib.closing(poplib.POP3("127.0.0.1", self.world.pop3, PATIENCE)) as session:
+            session.user(READER)
+            session.pass_(PASSWORD)
+            yield session
+
+    def hang_up(self) -> None:
+        """By POP3 all mail is marked for removal, and QUIT is never said."""
+
+        def attempt() -> str | None:
+            with self._logged_in() as session:
+                for line in session.list()[1]:
+                    session.dele(int(line.split()[0]))
+                session.sock.shutdown(socket.SHUT_WR)
+                return None if session.file.read() else "the mailbox is free again"
+
+        self._again(attempt, "a session by POP3")
+
+    def fetch(self, unwanted: Letter) -> None:
+        """All mail by POP3, until QUIT is answered; one message is removed then, and nothing before."""
+        letters, quitting = self.letters, False
+
+        def attempt() -> str | None:
+            nonlocal quitting
+            if not quitting and (gone := letters.missing()):
+                raise Stuck(f"gone before QUIT: {', '.join(map(str, gone))}")
+            with self._logged_in() as session:
+                for number, uid in (line.split() for line in session.uidl()[1]):
+                    if uid not in letters.fetched:
+                        letters.fetched[uid] = b"\n".join(session.retr(int(number))[1]) + b"\n"
+                    if unwanted.token.encode() in letters.fetched[uid]:
+                        session.dele(int(number))
+                quitting = True
+                return session.quit().decode()
+
+        self._again(attempt, "a goodbye by POP3")
+
     def run(self, command: str, words: list[str], *inputs: bytes) -> None:
         """A command of this machine's users, until its exit status is 0."""
         files = []
@@ -108,6 +147,11 @@ class Play:
         """Wait until the log says that a recipient of it is tried again later."""
         ids = lambda: [event["message"] for event in self.world.events("deferred")]  # noqa: E731
         self.world.until(lambda: message in ids(), "a deferral", or_killed=True)
+
+    def told(self, how: str) -> None:
+        """Wait until all senders have got their bounces, or notices."""
+        missing = lambda: [item for item in self.letters.missing() if item.what.startswith(how)]  # noqa: E731
+        self.world.until(lambda: not missing(), f"a {how}", or_killed=True)
 
     # -- programs
 

@@ -11,7 +11,11 @@ from crash_watch import Point
 
 @dataclasses.dataclass
 class Outcome:
-    """One run: where the kill came, if at all, and what was wrong in the end."""
+    """One run: where the kill came, if at all, and what was wrong in the end.
+
+    beyond  no kill came, for this number is one more than the program has calls
+    fewer   no kill came, for these calls did not come that were recorded
+    """
 
     scene: str
     program: str
@@ -20,6 +24,8 @@ class Outcome:
     seconds: float = 0.0
     surplus: list[Item] = dataclasses.field(default_factory=list)
     lost: str = ""
+    beyond: bool = False
+    fewer: list[Point] = dataclasses.field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Item]:
@@ -69,12 +75,23 @@ def reasons(outcomes: list[Outcome]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def not_reached(outcomes: list[Outcome]) -> str:
+    """Markdown: which recorded calls did not come in the runs that reached no point, and how often that was."""
+    counts = collections.Counter(
+        kind for each in outcomes if each.point is None and not each.beyond for kind in set(each.fewer)
+    )
+    lines = [("not reached", "on what", "points"), ("---",) * 3]
+    lines += [(f"{kind.program}: {kind.call}", kind.on, str(count)) for kind, count in sorted(counts.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def summary(outcomes: list[Outcome]) -> str:
     """How many points, and what came of them, in a sentence."""
     reached = [outcome for outcome in outcomes if outcome.point is not None]
     points, twice, _ = _sums(reached)
     wrong = sum(bool(outcome.wrong) for outcome in outcomes)
-    missed, seconds = len(outcomes) - points, sum(outcome.seconds for outcome in outcomes)
+    missed = sum(outcome.point is None and not outcome.beyond for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
     return (
         f"{points} points, {missed} more not reached, {twice} with duplicates, {wrong} lost or wrong, {seconds:.0f} s"
     )
@@ -87,6 +104,7 @@ def of_json(text: str) -> list[Outcome]:
         outcome = Outcome(line["scene"], line["program"], line["number"], lost=line["lost"], seconds=line["seconds"])
         outcome.point = Point(*line["point"]) if line["point"] else None
         outcome.surplus = [Item(*item) for item in line["surplus"]]
+        outcome.beyond, outcome.fewer = line["beyond"], [Point(*point) for point in line["fewer"]]
         found.append(outcome)
     return found
 
@@ -104,6 +122,8 @@ def as_json(outcomes: list[Outcome]) -> str:
                 "surplus": [dataclasses.astuple(item) for item in each.surplus],
                 "lost": each.lost,
                 "wrong": each.wrong,
+                "beyond": each.beyond,
+                "fewer": each.fewer,
             }
         )
         for each in outcomes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from crash_play import Play
-from crash_world import PROGRAMS
+from crash_world import PROGRAMS, READER
 
 ASK = 0.4  # seconds after which the watcher is told to look at the YAML
 LARGE = 300_000  # bytes: more than what travels inline
@@ -17,13 +17,13 @@ class Scene(NamedTuple):
 
     run     what is done while kills may come
     before  what is done before
-    only    the one program that is killed in it; empty: each one in turn
+    only    the programs that are killed in it, one at a time; none: all
     """
 
     name: str
     run: Callable[[Play], None]
     before: Callable[[Play], None] = lambda _: None
-    only: str = ""
+    only: tuple[str, ...] = ()
 
 
 def by_smtp(play: Play) -> None:
@@ -58,17 +58,35 @@ def to_a_program(play: Play) -> None:
     play.send(play.new(LARGE).to("prog"), "prog@example.org")
 
 
-def large_to_a_host(play: Play) -> None:
-    play.send(play.new(LARGE).to("host x"), "x@partner.example")
+def large_to(domain: str) -> Callable[[Play], None]:
+    def run(play: Play) -> None:
+        play.send(play.new(LARGE).to("host x"), f"x@{domain}")
+
+    return run
 
 
-def mixed_results(play: Play) -> None:
+def mixed_results_at(domain: str) -> Callable[[Play], None]:
     """One is taken, one put off and then taken, one refused; the sender is told, and has a mailbox here."""
-    letter = play.new()
-    never, later = f"never.{letter.token}@partner.example", f"later.{letter.token}@partner.example"
-    letter.to("host x", "host later").fails(never, "alice")
-    play.put_off(play.send(letter, "x@partner.example", later, never, sender="alice@example.org"))
-    play.queue("retry")
+
+    def run(play: Play) -> None:
+        letter = play.new()
+        never, later = f"never.{letter.token}@{domain}", f"later.{letter.token}@{domain}"
+        letter.to("host x", "host later").fails(never, "alice")
+        play.put_off(play.send(letter, f"x@{domain}", later, never, sender="alice@example.org"))
+        play.queue("retry")
+
+    return run
+
+
+def told_while_it_waits(play: Play) -> None:
+    """A failure is reported a second after it while another recipient waits; that one is put off until its sender knows of it, too."""
+    letter = play.new(personal=True)
+    never, late = f"never.{letter.token}@partner.example", f"late.{letter.token}@partner.example"
+    letter.to("host x", "host late").fails(never, "alice").waits(late, "alice")
+    play.put_off(play.send(letter, "x@partner.example", late, never, sender="alice@example.org"))
+    for notice in ("bounce", "notice"):
+        play.told(notice)
+        play.queue("retry")
 
 
 def double_bounce(play: Play) -> None:
@@ -89,6 +107,22 @@ def by_commands(play: Play) -> None:
 def by_qmtp(play: Play) -> None:
     play.send_by_qmtp(play.new().to("alice"), "alice@example.org")
     play.send_by_qmtp(play.new(LARGE).to("bob"), "bob@example.org")
+
+
+def mail_to_fetch(play: Play) -> None:
+    for size in (0, LARGE):
+        play.send(play.new(size).to("reader"), READER)
+    play.world.until(lambda: not play.letters.missing(), "mail to fetch")
+
+
+def by_pop3(play: Play) -> None:
+    """Both messages are marked for removal, and that does not count; then they are fetched, and one is removed."""
+    unwanted, kept = play.letters.letters.values()
+    play.hang_up()
+    play.fetch(unwanted)
+    unwanted.expected.clear()
+    unwanted.to("the reader")
+    kept.to("the reader")
 
 
 def by_hand(play: Play) -> None:
@@ -168,8 +202,8 @@ def start_again(program: str) -> tuple[Callable[[Play], None], Callable[[Play], 
         play.start(program)
         if program == "smtpd":
             play.send(letters[-1], *TO_ALL)
-        elif program == "config":
-            play.world.until(play.world.ready, "the watcher at work", or_killed=True)
+        elif program in ("config", "pop3d"):
+            play.world.until(play.world.ready, f"{program} at work", or_killed=True)
         elif program == "qmtpd":
             by_qmtp(play)
 
@@ -178,7 +212,7 @@ def start_again(program: str) -> tuple[Callable[[Play], None], Callable[[Play], 
 
 TO_ALL = ("alice@example.org", "bob@example.org", "prog@example.org", "x@partner.example")
 OTHERS = [program for program in PROGRAMS if program != "queue"]
-SCENES = (
+SCENES: tuple[Scene, ...] = (
     Scene("by SMTP", by_smtp),
     Scene("large", large),
     Scene("several recipients", several),
@@ -186,15 +220,19 @@ SCENES = (
     Scene("large forwarded", large_forwarded),
     Scene("into an mbox", into_an_mbox),
     Scene("to a program", to_a_program),
-    Scene("large to a host", large_to_a_host),
-    Scene("mixed results", mixed_results),
+    Scene("large to a host", large_to("partner.example")),
+    Scene("large to a host by QMTP", large_to("quick.example")),
+    Scene("mixed results", mixed_results_at("partner.example")),
+    Scene("mixed results by QMTP", mixed_results_at("quick.example")),
+    Scene("told while it waits", told_while_it_waits, only=("queue", "local", "remote")),
     Scene("double bounce", double_bounce),
     Scene("by commands", by_commands),
     Scene("by QMTP", by_qmtp),
+    Scene("by POP3", by_pop3, mail_to_fetch, only=("pop3d",)),
     Scene("by hand", by_hand),
     Scene("configuration", configuration),
-    Scene("start of queue", start_queue, wait_and_stop, only="queue"),
-    *(Scene(f"start of {name}", run, before, only=name) for name in OTHERS for before, run in [start_again(name)]),
-    Scene("stop of queue", orderly_end("queue"), waiting, only="queue"),
-    *(Scene(f"stop of {name}", orderly_end(name), only=name) for name in OTHERS),
+    Scene("start of queue", start_queue, wait_and_stop, only=("queue",)),
+    *(Scene(f"start of {name}", run, before, only=(name,)) for name in OTHERS for before, run in [start_again(name)]),
+    Scene("stop of queue", orderly_end("queue"), waiting, only=("queue",)),
+    *(Scene(f"stop of {name}", orderly_end(name), only=(name,)) for name in OTHERS),
 )

@@ -18,17 +18,18 @@ from typing import Any
 from crash_host import NextHost
 from crash_watch import Watch
 
-from appliance import door, netstring
+from appliance import door, netstring, password
 from appliance.config.activate import activate
 from appliance.config.pipeline import compile_files, read
 from appliance.state import State
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = ("queue", "launcher", "local", "remote", "smtpd", "qmtpd", "config")
+PROGRAMS = ("queue", "launcher", "local", "remote", "smtpd", "qmtpd", "pop3d", "config")
 COMMAND = "inject"  # sendmail and qmail-queue
 PATIENCE = 20.0  # seconds until something that must happen has not happened
 QUIET = 0.02  # seconds without a call after which a scene is over
 STEP = 0.002
+READER, PASSWORD = "reader@example.org", "a secret"
 
 YAML = """\
 version: 1
@@ -36,12 +37,15 @@ hostname: mx.example.org
 listen:
   smtp: {{address: 127.0.0.1, port: {smtp}}}
   qmtp: {{address: 127.0.0.1, port: {qmtp}}}
+  pop3: {{address: 127.0.0.1, port: {pop3}}}
+bounces: {{report_after: 1s, delay_notice: 1s}}
 domains:
   example.org:
     mailboxes:
       alice: {{}}
       bob: {{}}
       postmaster: {{}}
+      reader: {{password: "{hash}"}}
       mabel: {{deliver: ["./Mailbox"]}}
       prog: {{deliver: ["|cat >new.$$ && mv new.$$ got.$$"]}}
 {more}
@@ -49,7 +53,8 @@ domains:
       team: [alice, bob]
 relay: {{allow_from: [127.0.0.1/32]}}
 routes:
-  - {{domain: partner.example, via: "smtp://127.0.0.1:{host}"}}
+  - {{domain: partner.example, via: "smtp://127.0.0.1:{host.port}"}}
+  - {{domain: quick.example, via: "qmtp://127.0.0.1:{host.qmtp}"}}
 """
 
 
@@ -77,7 +82,8 @@ class World:
         self.yaml = folder / "config" / "mail.yaml"
         self.log_path = folder / "log"
         self.host = NextHost()
-        self.smtp, self.qmtp = free_port(), free_port()
+        self.smtp, self.qmtp, self.pop3 = free_port(), free_port(), free_port()
+        self._hash = password.make(PASSWORD.encode())
         self.watches = {name: Watch(name, str(self.state.root)) for name in (*PROGRAMS, COMMAND)}
         self.armed: Watch | None = None
         self.pids: dict[str, int] = {}
@@ -104,7 +110,8 @@ class World:
     def configure(self, more: str = "") -> None:
         """Replace the YAML in one step; more: lines of further mailboxes."""
         new = self.yaml.with_suffix(".new")
-        new.write_text(YAML.format(smtp=self.smtp, qmtp=self.qmtp, host=self.host.port, more=more))
+        ports = {"smtp": self.smtp, "qmtp": self.qmtp, "pop3": self.pop3}
+        new.write_text(YAML.format(**ports, hash=self._hash, host=self.host, more=more))
         new.replace(self.yaml)
 
     def _open_stage(self) -> None:
