@@ -162,8 +162,8 @@ def run(
             calls = faults.record(program)
             strange[program] = unknown([(call.name, call.kind) for call in calls])
             until = time.monotonic() + (end - time.monotonic()) / (len(names) - count)
-            for point in points(calls)[number::of]:
-                if time.monotonic() > until:
+            for tried, point in enumerate(points(calls)[number::of]):
+                if tried and time.monotonic() > until:
                     break
                 results.append(faults.tried(program, point))
                 if results[-1].trouble:

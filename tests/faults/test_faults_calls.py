@@ -47,7 +47,8 @@ def test_calls_that_fail_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
         print(f"\nshare {number} of {of}\n{table(results)}")
     assert [(each.program, str(each.point), each.trouble) for each in results if each.trouble] == []
     assert strange == {}
-    assert sum(each.happened for each in results) > 5
+    assert {each.program for each in results} == set(SCRIPTS)
+    assert any(each.happened for each in results)
 
 
 def test_results_are_json(tmp_path: Path) -> None:

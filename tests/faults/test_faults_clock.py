@@ -126,7 +126,7 @@ def test_a_day_ahead_and_back_expires_nothing_and_makes_nothing_wait(timed):
         timed.send_all(mail)
         wait_until(lambda: timed.attempts() >= 3, 15, "all three recipients are put off")
         timed.set(DAY)
-        timed.noticed("set ahead by 864")
+        timed.noticed("set ahead by 86")
         timed.hurry()  # within five minutes it would look by itself
         timed.wait_for_an_attempt("what is due by the wrong clock")
         timed.set(0)
@@ -136,14 +136,14 @@ def test_a_day_ahead_and_back_expires_nothing_and_makes_nothing_wait(timed):
     timed.settle(mail, hurry=False)
     assert not timed.wrong
     assert not [line for line in timed.appliance.log("failed") if "550" not in str(line["text"])]
-    assert timed.said().count("set back by 864") == 2
+    assert timed.said().count("set back by 86") == 2
 
 
 def test_a_queue_that_starts_after_the_clock_was_set_back_tries_what_waits(timed):
     """It can't know of the jump, but nothing may wait longer than the schedule's longest pause."""
     with _hang_up(timed):
         timed.set(DAY)
-        timed.noticed("set ahead by 864")
+        timed.noticed("set ahead by 86")
         mail = timed.write("abroad")
         timed.send_all(mail)
         wait_until(timed.attempts, 15, "it is put off")
