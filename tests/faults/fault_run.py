@@ -162,8 +162,10 @@ def run(
             calls = faults.record(program)
             strange[program] = unknown([(call.name, call.kind) for call in calls])
             until = time.monotonic() + (end - time.monotonic()) / (len(names) - count)
-            for tried, point in enumerate(points(calls)[number::of]):
+            mine = points(calls)[number::of]
+            for tried, point in enumerate(mine):
                 if tried and time.monotonic() > until:
+                    print(f"{program}: the time is over after {tried} of {len(mine)} faults", file=sys.stderr)
                     break
                 results.append(faults.tried(program, point))
                 if results[-1].trouble:
