@@ -21,6 +21,7 @@ class Order(NamedTuple):
 _BODY = ("write queue/body/*", "fsync queue/body/*", "fsync queue/body")
 _COMMIT = ("pwritev2 queue/journal", "write intake.sock")
 _MAILDIR = ("*sync* ?ai*", "rename *", "*sync* ?ai*")  # all of mail/, or one file and one folder
+_SECRETS = ("fsync secrets/*/passwords.cdb", "fsync secrets/*", "rename *", "fsync secrets")
 _ACTIVATED = ("fsync generations/*", "rename *", "fsync generations", "symlink *", "rename *", "fsync generations")
 ORDERS = (
     Order("by SMTP", "queue", _COMMIT),
@@ -28,7 +29,7 @@ ORDERS = (
     Order("large", "queue", (*_BODY, *_COMMIT)),
     Order("large", "local", ("sendfile Maildir/tmp", *_MAILDIR)),
     Order("into an mbox", "local", ("write mail/*/Mailbox", "fsync mail/*/Mailbox", "write a pipe")),
-    Order("configuration", "config's child", _ACTIVATED),
+    Order("configuration", "config's child", (*_SECRETS, *_ACTIVATED)),
 )
 
 

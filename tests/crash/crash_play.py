@@ -6,13 +6,13 @@ missing.
 
 import contextlib
 import os
-import poplib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from crash_letters import Letter, Letters
-from crash_world import PASSWORD, PATIENCE, READER, STEP, Stuck, World
+from crash_reader import Reader
+from crash_world import PATIENCE, STEP, Stuck, World
 
 from appliance import netstring
 
@@ -26,7 +26,7 @@ class Play:
         self.world = world
         self.letters = Letters(world.state.mail, world.host)
         self.new = self.letters.new
-        self.mailboxes: list[str] = []  # that the YAML got later
+        self.added = 0  # mailboxes that the YAML got later, one at a time
 
     # -- clients
 
@@ -38,7 +38,7 @@ class Play:
     def _again(self, attempt: Callable[[], str | None], what: str) -> str:
         end = time.monotonic() + self.world.patience
         while time.monotonic() < end:
-            with contextlib.suppress(OSError, EOFError, poplib.error_proto):
+            with contextlib.suppress(OSError, EOFError):
                 if done := attempt():
                     return done
             time.sleep(STEP)
@@ -83,22 +83,16 @@ class Play:
 
         return self._again(attempt, "K by QMTP")
 
-    @contextlib.contextmanager
-    def _logged_in(self) -> Iterator[poplib.POP3]:
-        with contextlib.closing(poplib.POP3("127.0.0.1", self.world.pop3, PATIENCE)) as session:
-            session.user(READER)
-            session.pass_(PASSWORD)
-            yield session
-
     def hang_up(self) -> None:
         """By POP3 all mail is marked for removal, and QUIT is never said."""
 
-        def attempt() -> str | None:
-            with self._logged_in() as session:
-                for line in session.list()[1]:
-                    session.dele(int(line.split()[0]))
-                session.sock.shutdown(socket.SHUT_WR)
-                return None if session.file.read() else "the mailbox is free again"
+        def attempt() -> str:
+            with Reader(self.world.pop3, PATIENCE) as reader:
+                reader.log_in()
+                for line in reader.say("LIST", lines=True):
+                    reader.say(f"DELE {int(line.split()[0])}")
+                reader.hang_up()
+                return "done"
 
         self._again(attempt, "a session by POP3")
 
@@ -106,18 +100,20 @@ class Play:
         """All mail by POP3, until QUIT is answered; one message is removed then, and nothing before."""
         letters, quitting = self.letters, False
 
-        def attempt() -> str | None:
+        def attempt() -> str:
             nonlocal quitting
             if not quitting and (gone := letters.missing()):
                 raise Stuck(f"gone before QUIT: {', '.join(map(str, gone))}")
-            with self._logged_in() as session:
-                for number, uid in (line.split() for line in session.uidl()[1]):
+            with Reader(self.world.pop3, PATIENCE) as reader:
+                reader.log_in()
+                for number, uid in (line.decode().split() for line in reader.say("UIDL", lines=True)):
                     if uid not in letters.fetched:
-                        letters.fetched[uid] = b"\n".join(session.retr(int(number))[1]) + b"\n"
+                        letters.fetched[uid] = b"".join(reader.say(f"RETR {number}", lines=True))
                     if unwanted.token.encode() in letters.fetched[uid]:
-                        session.dele(int(number))
+                        reader.say(f"DELE {number}")
                 quitting = True
-                return session.quit().decode()
+                reader.say("QUIT")
+                return "done"
 
         self._again(attempt, "a goodbye by POP3")
 

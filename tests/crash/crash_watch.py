@@ -34,6 +34,7 @@ _VARIABLE = (
     (re.compile(r" \(deleted\)$"), ""),
     (re.compile(r"[0-9]{5,}[^/]*"), "*"),  # names of messages in body/ and Maildirs
     (re.compile(r"^generations/.*"), "generations/*"),
+    (re.compile(r"^secrets/[^/]*"), "secrets/*"),
     (re.compile(r"^mail/.*/(tmp|new|cur)(/.*)?$"), r"Maildir/\1"),
     (re.compile(r"^/.*/log$"), "the log"),
     (re.compile(r"^pipe:.*"), "a pipe"),
@@ -96,7 +97,7 @@ class Watch:
 
     def _answer(self, main: int, listener: int) -> None:
         notification = bytearray(_NOTIFICATION.size)
-        with contextlib.suppress(FileNotFoundError):  # the caller was killed meanwhile
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the caller was killed meanwhile
             fcntl.ioctl(listener, _RECEIVE, notification)
             cookie, thread, _, number, _, _, *arguments = _NOTIFICATION.unpack(notification)
             if self._dies(main, thread, number, arguments):
@@ -121,7 +122,8 @@ class Watch:
                 self._left -= 1
                 if not self._left:
                     self.hit, self.victim = point, process
-                    os.kill(process, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # the scene has ended it itself
+                        os.kill(process, signal.SIGKILL)
                     self.killed.set()
                     return True
         return False

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crash_host import NextHost
+from crash_reader import PASSWORD
 from crash_watch import Watch
 
 from appliance import door, netstring, password
@@ -26,10 +27,9 @@ from appliance.state import State
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ("queue", "launcher", "local", "remote", "smtpd", "qmtpd", "pop3d", "config")
 COMMAND = "inject"  # sendmail and qmail-queue
-PATIENCE = 20.0  # seconds until something that must happen has not happened
-QUIET = 0.02  # seconds without a call after which a scene is over
+PATIENCE = 60.0  # seconds until something that must happen has not happened
+QUIET = 0.02  # seconds without a call, while nobody works, after which a scene is over
 STEP = 0.002
-READER, PASSWORD = "reader@example.org", "a secret"
 
 YAML = """\
 version: 1
@@ -77,7 +77,7 @@ class World:
 
     def __init__(self, folder: Path, environment: dict[str, str] | None = None, patience: float = PATIENCE) -> None:
         self.folder = folder
-        self.patience = patience
+        self.patience = PATIENCE  # for the start
         self.state = State(folder / "state")
         self.yaml = folder / "config" / "mail.yaml"
         self.log_path = folder / "log"
@@ -98,6 +98,7 @@ class World:
         for name in PROGRAMS:
             self.start(name)
         self.until(self.ready, "all programs at work")
+        self.patience = patience
 
     def _prepare(self) -> None:
         for path in (self.yaml.parent, self.state.run, self.state.queue, self.state.mail):
@@ -215,8 +216,9 @@ class World:
         return True
 
     def quiet(self) -> bool:
-        """No program has changed anything for a moment."""
-        return time.monotonic() - max(watch.latest for watch in self.watches.values()) > QUIET
+        """No program has changed anything for a moment, or is about to: none waits for a processor or the disk."""
+        latest = max(watch.latest for watch in self.watches.values())
+        return time.monotonic() - latest > QUIET and not any(map(_works, self.pids.values()))
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's lines of one event since the last `clean`."""
@@ -259,3 +261,14 @@ class World:
 
     def ping(self) -> dict[str, Any]:
         return next(iter(self.admin("ping") or []), {"workers": {"local": 0, "remote": 0}, "messages": -1})
+
+
+def _works(pid: int) -> bool:
+    """Whether a thread of this process or of its descendants is running, ready to run or waiting for the disk."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or this kernel lists no children
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if (task / "stat").read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+            if any(_works(int(child)) for child in (task / "children").read_text().split()):
+                return True
+    return False

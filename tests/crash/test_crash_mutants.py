@@ -19,7 +19,7 @@ def test_a_guarantee_that_is_taken_out_is_missed(tmp_path: Path, lack: Lack) -> 
     changes: dict[str, list[tuple[str, str]]] = {}
     for change in lack.changes:
         changes.setdefault(change.file, []).append((change.old, change.new))
-    proof = Proof(tmp_path, Mutant(tmp_path, changes).environment, patience=5)
+    proof = Proof(tmp_path, Mutant(tmp_path, changes).environment, patience=10)
     try:
         assert lack.says in broken_by(proof, lack.scene, lack.program)
     finally:

@@ -8,7 +8,7 @@ import pytest
 from crash_points import Proof, points, usable
 from crash_scenes import SCENES
 
-SHARES = 8  # days after which every point has had its turn; `make crash` runs them all
+SHARES = 16  # days after which every point has had its turn; `make crash` runs them all
 
 
 @pytest.mark.skipif(not usable(), reason="system calls can't be watched here")
@@ -25,5 +25,5 @@ def test_a_kill_at_any_call_loses_nothing(tmp_path: Path, capsys: pytest.Capture
     assert [str(outcome) for outcome in outcomes if outcome.wrong] == []
     assert proof.unknown | proof.unordered == set()
     reached = sum(outcome.point is not None for outcome in outcomes)
-    assert reached > 100
+    assert reached > 50
     assert reached > 0.9 * len(outcomes)
