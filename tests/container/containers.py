@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 IMAGE = os.environ.get("IMAGE", "localhost/paperpath:latest")
 UID = 12345
+PATIENCE = 10  # how much slower a busy machine may be
 HARDENED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges"]
 
 MAIL_YAML = """\
@@ -39,7 +41,7 @@ def podman(*arguments: str | Path, check: bool = True) -> str:
     """Run podman; what it printed. Its complaints fail the test."""
     environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "deploy" / "containers.conf")}
     done = subprocess.run(
-        ["podman", *arguments], capture_output=True, text=True, check=False, timeout=120, env=environment
+        ["podman", *arguments], capture_output=True, text=True, check=False, timeout=300, env=environment
     )
     assert not check or done.returncode == 0, f"podman {arguments}: {done.stderr}"
     return done.stdout
@@ -57,26 +59,18 @@ def need_podman() -> None:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: Callable[[], str]) -> object:
-    """Wait for a condition; fail with what is told then."""
-    deadline = time.monotonic() + seconds
+    """Wait for a condition; fail with what is told then if it does not come true in time (that of a quiet machine)."""
+    deadline = time.monotonic() + seconds * PATIENCE
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what()}"
         time.sleep(0.05)
     return value
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def greets(port: int) -> bool:
     """Does somebody greet at this port of ours?"""
     try:
-        with socket.create_connection(("127.0.0.1", port), 2) as connection:
+        with socket.create_connection(("127.0.0.1", port), 20) as connection:
             return connection.recv(4) == b"220 "
     except OSError:
         return False
@@ -155,11 +149,15 @@ class Container:
         return done.stdout + done.stderr
 
     def log(self, event: str) -> list[dict[str, object]]:
-        lines = [json.loads(line) for line in podman("logs", self.name).splitlines() if line.startswith("{")]
+        lines = [
+            json.loads(line)
+            for line in podman("logs", self.name).rpartition("\n")[0].splitlines()
+            if line.startswith("{")
+        ]
         return [line for line in lines if line["event"] == event]
 
     def smtp(self) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example", timeout=20)
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example", timeout=60)
 
     def send(self, to: str, text: str = "hello") -> str:
         """Send a message; the answer after the dot."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from containers import free_port, greets, podman, wait_until
+from containers import greets, podman, wait_until
 from manifests import for_podman
+from ports import free_port
 
 pytestmark = pytest.mark.container
 

@@ -143,7 +143,7 @@ def test_a_broken_file_at_the_start_stops_the_start(container):
 
 
 def test_what_was_queued_survives_a_stop(container):
-    """SIGTERM ends everything in order within 10 s with status 0, and the queue is whole after a restart."""
+    """SIGTERM ends everything in order with status 0, in less than the 30 s until a kill, and the queue is whole after a restart."""
     made = container(
         aliases="      out: [alice@partner.example]",
         more='routes:\n  - {domain: partner.example, via: "smtp://127.0.0.1:9"}',  # nobody listens there
@@ -152,7 +152,7 @@ def test_what_was_queued_survives_a_stop(container):
     wait_until(lambda: made.log("deferred"), 15, lambda: made.output()[-3000:])
     before = [message["message"] for message in made.queue()]
     assert len(before) == 1
-    assert made.stop() < 10
+    assert made.stop() < 30
     assert made.inspect("{{.State.ExitCode}}") == "0"
     made.again()
     assert [message["message"] for message in made.queue()] == before

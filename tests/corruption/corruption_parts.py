@@ -123,7 +123,7 @@ class Workers:
         return any(b"token-%d-" % token in notice for notice in self.notices)
 
 
-def wait_empty(running: Running, seconds: float = 60) -> None:
+def wait_empty(running: Running, seconds: float = 120) -> None:
     """Until the queue has recovered all and delivered it."""
 
     def empty() -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import smtplib
 import socket
@@ -9,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 4  # how much slower a busy machine may be
+PATIENCE = 10  # how much slower a busy machine may be
 PAPERPATH = Path(sys.executable).with_name("paperpath")
 
 MAIL_YAML = """\
@@ -32,10 +34,12 @@ domains:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, below those that the kernel gives to clients: none of them takes it before we do."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> object:
@@ -84,7 +88,7 @@ class Appliance:
         """Does the SMTP port greet?"""
         assert self.process is None or self.process.poll() is None, self.log_file.read_text()[-3000:]
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 2) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
                 return connection.recv(4) == b"220 "
         except OSError:
             return False
@@ -125,7 +129,7 @@ class Appliance:
 
     def smtp(self) -> smtplib.SMTP:
         """A session of Python's own client."""
-        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example", timeout=20)
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example", timeout=60)
 
     def send(self, *to: str, text: str = "hello", sender: str = "sender@client.example") -> str:
         """Send a message; the queue's id of it, from the 250 answer."""
@@ -145,8 +149,8 @@ class Appliance:
         return [path.read_bytes() for path in sorted(folder.iterdir())] if folder.exists() else []
 
     def log(self, event: str | None = None) -> list[dict[str, object]]:
-        """The log lines, or those of one event. Every line must be JSON."""
-        lines = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        """The log lines that are complete, or those of one event. Every line must be JSON."""
+        lines = [json.loads(line) for line in self.log_file.read_bytes().rpartition(b"\n")[0].splitlines()]
         return [line for line in lines if event is None or line["event"] == event]
 
     def queue(self) -> list[dict[str, object]]:

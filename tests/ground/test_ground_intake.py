@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from appliance import door, intake, netstring
 from appliance.errors import Permanent, Temporary
@@ -149,6 +150,39 @@ def test_a_large_message_is_streamed_and_its_answer_read(
         assert server.frames[0] == b"LFs\0Tr\0\0"
         assert b"".join(server.frames[1:]) == content
         assert max(map(len, server.frames)) <= intake.CHUNK
+
+
+@pytest.mark.parametrize("loop", [asyncio.run, uvloop.run])
+def test_a_queue_that_refuses_in_the_middle_is_heard(state: State, loop) -> None:
+    """It answers and closes, and the writer's next piece fails: the answer counts, not the broken connection."""
+    rounds, content = 10, b"x" * 400_000
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 50_000):
+            yield content[start : start + 50_000]
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(state.door("intake")))
+        listener.listen()
+
+        def refuse() -> None:
+            for _ in range(2 * rounds):
+                with listener.accept()[0] as connection:
+                    connection.recv(100_000)
+                    connection.sendall(netstring.encode(b"Zno room for new mail now"))
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        hello = door.hello("local", b"t")
+        for send in (
+            lambda: intake.submit_blocking(state, hello, b"s", (b"r",), [content]),
+            lambda: loop(intake.submit_large(state, hello, b"s", (b"r",), chunks())),
+        ):
+            for _ in range(rounds):
+                with pytest.raises(Temporary) as refused:
+                    send()
+                assert refused.value.code == 452
+        server.join()
 
 
 def test_a_source_that_fails_in_the_middle_sends_no_end(state: State, serve: Callable[[Answer], Server]) -> None:

@@ -93,7 +93,7 @@ class Launcher:
         return self.status
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for a condition."""
     until = time.monotonic() + seconds
     while not condition():

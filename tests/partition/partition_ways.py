@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -49,12 +49,6 @@ domains:
 PATIENCE = 90.0  # seconds, of a busy machine
 
 Answers = dict[str, dict[str, str]]  # of each program: right, and what became of it
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition: Callable[[], Any], tell: Callable[[], str]) -> Any:

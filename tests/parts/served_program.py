@@ -24,9 +24,9 @@ class Program:
 
     @property
     def log(self) -> list[dict]:
-        return [json.loads(line) for line in self._output.read_text().splitlines()]
+        return [json.loads(line) for line in self._output.read_bytes().rpartition(b"\n")[0].splitlines()]
 
-    def wait_for(self, event: str, count: int = 1, seconds: float = 10.0) -> dict:
+    def wait_for(self, event: str, count: int = 1, seconds: float = 60.0) -> dict:
         """The event's line, when there are so many."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -3,11 +3,11 @@
 import os
 import re
 import signal
-import socket
 import time
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from served_program import Program, RawClient, code
 
 from appliance.config import pipeline
@@ -33,12 +33,6 @@ domains:
     aliases: {{postmaster: [alice]}}
 {more}
 """
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 class Pop3d(Program):
@@ -83,7 +77,7 @@ class Pop3d(Program):
 
     def session(self, name: str = "alice") -> "Client":
         """A client that has logged in; a session that was broken off a moment ago may still hold the mailbox."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         client = self.connect()
         while b"[IN-USE]" in (answer := client.log_in(name)) and time.monotonic() < until:
             client.socket.close()
@@ -108,7 +102,7 @@ class Pop3d(Program):
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 def fill(maildir: Path, *messages: bytes, place: str = "new", first: int = 1_700_000_000) -> list[Path]:
@@ -128,7 +122,7 @@ class Client(RawClient):
     """A POP3 client."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(port, timeout=20)
+        super().__init__(port, timeout=60)
         self.greeting = self.line()
 
     def say(self, command: bytes) -> bytes:

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from pop3d_program import Pop3d, free_port
+from pop3d_program import Pop3d
+from ports import free_port
 
 MESSAGES = (
     b"From: a@b.example\nSubject: one\n\n.a dot\n..two dots\n",

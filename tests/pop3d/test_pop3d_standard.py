@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
-from pop3d_program import HASH, Pop3d, fill, free_port
+from pop3d_program import HASH, Pop3d, fill
+from ports import free_port
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]

@@ -37,7 +37,7 @@ class Running:
         lines = text[: text.rfind("\n") + 1].splitlines()
         return [entry for entry in map(json.loads, lines) if entry["event"] == name]
 
-    def wait_for(self, condition, seconds=20):
+    def wait_for(self, condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited in vain; the log says:\n{self.log_path.read_text()}"
@@ -51,7 +51,7 @@ class Running:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def caller(self, name, role, hello=None):
         return Caller(self.state, name, role, hello)

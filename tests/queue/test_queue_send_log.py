@@ -242,7 +242,7 @@ def test_it_keeps_up(opened):
     for _ in range(1000):
         desk.accept([b"a@example.org"])
         worker.report(DONE)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30
     assert len(Matchup(text()).messages) == 1000
 
 

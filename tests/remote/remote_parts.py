@@ -119,7 +119,7 @@ class Queue:
                 os.close(fd)
         writer.close()
 
-    async def until(self, condition: Callable[[], object], timeout: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(condition)
 
@@ -131,7 +131,7 @@ class Queue:
             self.credit -= 1
             self._writer.write(lease.encode_delivery(item))
 
-    async def results(self, *numbers: int, timeout: float = 10.0) -> str:
+    async def results(self, *numbers: int, timeout: float = 60.0) -> str:
         """The letters of these deliveries' reports, when all have come."""
         await self.until(lambda: all(number in self.reports for number in numbers), timeout)
         return " ".join("".join(report.result for report in self.reports[number]) for number in numbers)

@@ -36,8 +36,9 @@ def test_an_idle_connection_says_quit(tmp_path):
                 await queue.give(delivery(2))
                 await queue.results(2)
                 assert len(peer.connections) == 1
-                await asyncio.sleep(1.6)
-                assert peer.connections[0][-1] == b"QUIT\r\n"
+                async with asyncio.timeout(60):
+                    while peer.connections[0][-1] != b"QUIT\r\n":  # noqa: ASYNC110  # the peer tells nobody
+                        await asyncio.sleep(0.05)
 
     on_uvloop(run())
 
@@ -49,14 +50,12 @@ def test_a_hop_that_hangs_does_not_hold_up_others(tmp_path, concurrency):
     async def run():
         async with Peer(greeting=HANG).serving() as dead, Peer().serving() as alive:
             routes = f"dead.example:{dead.route}\nalive.example:{alive.route}"
-            state = make_state(tmp_path, smtproutes=routes, concurrencyremote=str(concurrency))
+            state = make_state(tmp_path, smtproutes=routes, concurrencyremote=str(concurrency), timeoutremote="20")
             async with relaying(state) as queue:
                 await queue.give(*[delivery(n, b"x@dead.example") for n in range(1, 10 * concurrency)])
-                start = time.monotonic()
                 living = range(1000, 1030)
                 await queue.give(*[delivery(n, b"x@alive.example") for n in living])
-                assert set(await queue.results(*living)) == {"K", " "}
-                assert time.monotonic() - start < (1.5 if concurrency > 2 else 5)
+                assert set(await queue.results(*living, timeout=15)) == {"K", " "}
 
     on_uvloop(run())
 
@@ -72,7 +71,7 @@ def test_a_flood_for_a_hop_that_hangs_leaves_room_for_others(tmp_path):
                 await queue.give(*[delivery(n, b"x@dead.example") for n in range(1, 51)])
                 await asyncio.sleep(1.5)
                 await queue.give(*[delivery(n, b"x@alive.example") for n in range(1000, 1030)])
-                await queue.results(*range(1000, 1030), timeout=3)
+                await queue.results(*range(1000, 1030), timeout=15)
 
     on_uvloop(run())
 
@@ -113,7 +112,7 @@ def test_more_hops_that_hang_than_connections_do_not_hold_up_others(tmp_path):
             ):
                 await queue.give(*[delivery(n, b"x@dead%d.example" % (n % 6)) for n in range(1, 13)])
                 await queue.give(*[delivery(n, b"x@alive.example") for n in range(1000, 1005)])
-                await queue.results(*range(1000, 1005), timeout=2)
+                await queue.results(*range(1000, 1005), timeout=15)
 
     on_uvloop(run())
 
@@ -125,10 +124,11 @@ def test_a_hop_that_failed_twice_is_left_alone_for_a_second(tmp_path):
         async with Peer(greeting=b"421 not now").serving() as peer:
             state = make_state(tmp_path, smtproutes=f":{peer.route}")
             async with relaying(state) as queue:
+                begun = time.monotonic()
                 for number in range(1, 20):
                     await queue.give(delivery(number))
                     assert await queue.results(number) == "Z"
-                assert len(peer.connections) == 2
+                assert len(peer.connections) == 2 or time.monotonic() - begun > 1
                 await asyncio.sleep(1.1)
                 peer.answers["greeting"] = b"220 hi"
                 await queue.give(delivery(100))
@@ -363,10 +363,8 @@ def test_a_connection_that_does_not_come_about_is_given_up(tmp_path):
                 await queue.give(delivery(1))
                 assert await queue.results(1) == "Z"
                 assert b"no answer in time. (#4.4.1)" in queue.reports[1][0].text
-                start = time.monotonic()
                 await queue.give(delivery(2))
                 assert await queue.results(2) == "Z"
-                assert b"did not answer lately" in queue.reports[2][0].text
-                assert time.monotonic() - start < 0.5
+                assert b"did not answer lately" in queue.reports[2][0].text  # without another try
 
     on_uvloop(run())

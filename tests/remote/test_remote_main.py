@@ -18,8 +18,17 @@ async def start(state):
     )
 
 
+async def logged(process, event):
+    """The lines up to the first of this event."""
+    lines = []
+    async with asyncio.timeout(60):
+        while not lines or lines[-1]["event"] != event:
+            lines.append(json.loads(await process.stdout.readline()))
+    return lines
+
+
 async def finish(process):
-    output, _ = await asyncio.wait_for(process.communicate(), 10)
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
     return [json.loads(line) for line in output.splitlines()]
 
 
@@ -104,11 +113,12 @@ def test_a_generation_that_can_not_be_read_changes_nothing(tmp_path):
             await queue.give(delivery(1))
             assert await queue.results(1) == "K"
             activate(state, "two", me="")
-            await asyncio.sleep(0.8)
+            lines = await logged(process, "trouble")
             await queue.give(delivery(2))
             assert await queue.results(2) == "K"
+            await asyncio.sleep(0.6)  # for what must not come
             process.send_signal(signal.SIGTERM)
-            lines = await finish(process)
+            lines += await finish(process)
             await queue.stop()
             assert [line["event"] for line in lines].count("trouble") == 1
 

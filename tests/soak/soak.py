@@ -15,17 +15,15 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "end_to_end"))
-from appliance_process import Appliance
+from appliance_process import Appliance, free_port
 from soak_audit import Audit, bounces, collect
 from soak_hosts import NextHost
 from soak_letters import Ledger
@@ -34,15 +32,6 @@ from soak_trouble import YAML, Storm, Trouble
 
 TCPOK = Path(sys.executable).with_name("qmail-tcpok")
 CALM = 300  # seconds that what waits may take when all is well
-
-
-def steady_port() -> int:
-    """A free port below those that the kernel gives to clients: a client that tries it while nobody listens can't get it."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Soak:
@@ -56,7 +45,7 @@ class Soak:
             "silent": NextHost("never speaks"),
         }
         self.ledger = Ledger()
-        ports = {"smtp": steady_port(), "qmtp": steady_port()}
+        ports = {"smtp": free_port(), "qmtp": free_port()}
         yaml = YAML.format(**ports, **{name: host.port for name, host in self.hosts.items()})
         self.appliance = Appliance(folder, yaml=yaml)
         self.appliance.port = ports["smtp"]
