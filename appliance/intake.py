@@ -15,6 +15,7 @@ import math
 import socket
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import suppress
 from typing import cast
 
 from appliance import door, envelope, netstring
@@ -159,29 +160,35 @@ async def submit_large(
 
     late: gives the envelope after the content, instead of `sender` and `recipients`.
     """
-    try:
-        reader, writer = await asyncio.open_unix_connection(str(state.door("intake")))
-    except OSError as error:
-        raise accepted_later(error) from error
-    try:
-        writer.write(hello + (LATE if late else opening(sender, recipients)))
-        async for chunk in chunks:
-            for start in range(0, len(chunk), CHUNK):
-                writer.write(netstring.encode(chunk[start : start + CHUNK]))
-            await writer.drain()
-        writer.write(netstring.encode(b""))
-        if late:
-            writer.write(netstring.encode(envelope.encode(*await late())))
-        return accepted(await asyncio.wait_for(_answer(reader), TIMEOUT))
-    except (OSError, EOFError, netstring.FramingError) as error:
-        raise accepted_later(error) from error
-    finally:
-        writer.transport.abort()
+    loop = asyncio.get_running_loop()
+    # no transport: one whose write fails forgets what it has not read, and the queue may have said why before it closed
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
+        try:
+            await loop.sock_connect(connection, str(state.door("intake")))
+        except OSError as error:
+            raise accepted_later(error) from error
+        refused: OSError | None = None
+        try:
+            await loop.sock_sendall(connection, hello + (LATE if late else opening(sender, recipients)))
+            async for chunk in chunks:
+                for start in range(0, len(chunk), CHUNK):
+                    await loop.sock_sendall(connection, netstring.encode(chunk[start : start + CHUNK]))
+            await loop.sock_sendall(connection, netstring.encode(b""))
+            if late:
+                await loop.sock_sendall(connection, netstring.encode(envelope.encode(*await late())))
+        except OSError as error:
+            refused = error
+            with suppress(OSError):  # it is gone
+                connection.shutdown(socket.SHUT_WR)  # else it hears that this was all
+        try:
+            return accepted(await asyncio.wait_for(_answer(connection), TIMEOUT))
+        except (OSError, EOFError, netstring.FramingError) as error:
+            raise accepted_later(refused or error) from error
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
-    decoder = netstring.Decoder(FRAME)
-    while data := await reader.read(CHUNK):
+async def _answer(connection: socket.socket) -> bytes:
+    loop, decoder = asyncio.get_running_loop(), netstring.Decoder(FRAME)
+    while data := await loop.sock_recv(connection, CHUNK):
         for frame in decoder.feed(data):
             return frame
     raise EOFError("the queue closed the connection")
