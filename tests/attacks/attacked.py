@@ -100,7 +100,7 @@ class Attacker:
     """A connection to a port: what is sent is exactly what is given."""
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 30, (source, 0))
+        self.socket = socket.create_connection(("127.0.0.1", port), 60, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._answers = self.socket.makefile("rb")
 
@@ -135,7 +135,8 @@ class Attacker:
 
     def rest(self) -> bytes:
         """All that is answered until the end of the connection; nothing more is sent."""
-        self.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have ended the connection already
+            self.socket.shutdown(socket.SHUT_WR)
         return self._answers.read()
 
 

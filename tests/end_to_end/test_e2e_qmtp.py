@@ -38,9 +38,10 @@ class Host:
 
     def talk(self, port: int, data: bytes) -> list[bytes]:
         """Send all, and say that it was all; the answers."""
-        with socket.create_connection(("127.0.0.1", port), 10) as client:
+        with socket.create_connection(("127.0.0.1", port), 60) as client:
             client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it may have ended the connection already
+                client.shutdown(socket.SHUT_WR)
             told = b"".join(iter(lambda: client.recv(65536), b""))
         return netstring.Decoder(1000).feed(told)
 

@@ -5,6 +5,7 @@ import random
 import re
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ def test_a_line_without_end_is_cut_off(pop3d):
     """Before and after the log-in; what is read of it is bounded."""
     for client in (pop3d.connect(), pop3d.session()):
         with client:
-            client.send(b"X" * 100_000)
+            with suppress(ConnectionError):  # it does not wait for all of it
+                client.send(b"X" * 100_000)
             assert client.line() == b"-ERR this line is too long"
             assert client.ended()
 
@@ -41,10 +43,12 @@ def test_bytes_of_every_kind_end_no_session_but_their_own(pop3d):
     for data in inputs:
         for client in (pop3d.connect(), pop3d.session()):
             with client:
-                client.send(data)
-                client.socket.shutdown(socket.SHUT_WR)
-                while client.socket.recv(65536):
-                    pass
+                with suppress(OSError):  # it may end the connection at any time
+                    client.send(data)
+                    client.socket.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionError):
+                    while client.socket.recv(65536):
+                        pass
     with pop3d.session() as client:
         assert client.say(b"STAT")[:3] == b"+OK"
 
@@ -68,15 +72,15 @@ def test_many_slow_clients_hold_up_nobody(pop3d):
 def test_a_client_is_not_waited_for_without_end(pop3d):
     """One that has no password, however busily it writes; and one that has, and falls silent: nothing is removed."""
     (path,) = pop3d.fill(b"a: b\n\n")
+    began = time.monotonic()
     with pop3d.connect() as stranger, pop3d.session() as silent:
         silent.say(b"DELE 1")
-        began = time.monotonic()
-        while time.monotonic() - began < 1.2:
-            stranger.say(b"NOOP")
-            time.sleep(0.1)
-        assert stranger.ended()
+        with suppress(ConnectionError):
+            while stranger.say(b"NOOP"):
+                assert time.monotonic() - began < 60
+                time.sleep(0.1)
         assert silent.ended()
-        assert 1.2 < time.monotonic() - began < 6
+        assert time.monotonic() - began > 1.2
     assert pop3d.wait_for("session_ended")["reason"] == "timeout before a log-in"
     assert pop3d.wait_for("fetched")["ended"] == "timeout"
     assert path.exists()

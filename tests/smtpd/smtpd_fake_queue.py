@@ -92,7 +92,8 @@ class FakeQueue:
     def _answer(self, connection: socket.socket, frame: bytes, content: bytes | None) -> None:
         parsed, end = envelope.decode(frame)
         if self.answer is None:
-            connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
             return
         answer = self.answer
         if answer == b"K":

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ class Smtpd(Program):
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        status = self.process.wait(60)
         self.queue.stop()
         return status
 
@@ -102,11 +103,12 @@ class Client(RawClient):
     """An SMTP client."""
 
     def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        super().__init__(port, timeout=10, address=address)
+        super().__init__(port, timeout=60, address=address)
 
     def shut(self) -> None:
         """No more from us; the server may go on talking."""
-        self.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have ended the connection already
+            self.socket.shutdown(socket.SHUT_WR)
 
     def reply(self) -> bytes:
         """The next reply, its last line if it has several."""
