@@ -19,6 +19,9 @@ from crash_host import NextHost
 from crash_reader import PASSWORD
 from crash_watch import Watch
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "parts"))
+from ports import free_port
+
 from appliance import door, netstring, password
 from appliance.config.activate import activate
 from appliance.config.pipeline import compile_files, read
@@ -60,12 +63,6 @@ routes:
 
 class Stuck(AssertionError):
     """Something that must happen did not."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class World:
