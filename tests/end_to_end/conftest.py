@@ -34,22 +34,19 @@ def sink(tmp_path: Path) -> Iterator[Sink]:
 
 
 @pytest.fixture
-def postfix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postfix]:
-    """A real Postfix, not started yet; its folder must be reachable by its own user."""
-    folder = tmp_path_factory.mktemp("postfix", numbered=True)
-    for parent in folder.parents:
-        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    folder.chmod(0o755)
-    made = Postfix(folder / "instance")
-    yield made
-    made.stop()
+def postfix() -> Iterator[Postfix]:
+    """A real Postfix, not started yet; its folder is one that its own users may enter (pytest closes those it makes)."""
+    with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        made = Postfix(Path(folder) / "instance")
+        yield made
+        made.stop()
 
 
 @pytest.fixture
 def dovecot() -> Iterator[Dovecot]:
     """A real Dovecot, not started yet; its folder is one that its own users may enter."""
-    with tempfile.TemporaryDirectory(prefix="dovecot-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         made = Dovecot(Path(folder) / "dovecot")
         yield made
