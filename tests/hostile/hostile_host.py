@@ -35,19 +35,11 @@ limits: {{message_size: 60MiB}}
 ALICE = b"alice@example.org"
 
 
-class Host:
-    """The appliance; `ports` by listener."""
+class Clients:
+    """Clients of an appliance on this machine's loopback; `ports` by listener."""
 
-    def __init__(self, folder: Path) -> None:
-        self.sink = Sink()  # before a flood takes its port for one of its own ends
-        self.sink.start()
-        self.ports = {name: free_port() for name in ("smtp", "pop3", "qmtp", "qmqp")} | {"sink": self.sink.port}
-        done = subprocess.run([PAPERPATH, "password"], input="secret\n", capture_output=True, text=True, check=True)
-        self.appliance = Appliance(folder / "host", yaml=YAML.format(hash=done.stdout.strip(), **self.ports))
-        self.appliance.port = self.ports["smtp"]
-        self.appliance.start()
-        health = [PAPERPATH, "health", "--state", self.appliance.state]
-        wait_until(lambda: subprocess.run(health, capture_output=True, check=False).returncode == 0, 20, "health")
+    def __init__(self, ports: dict[str, int]) -> None:
+        self.ports = ports
 
     def connect(self, name: str, address: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.ports[name]), 20, source_address=(address, 0))
@@ -96,6 +88,21 @@ class Host:
         self.pop3(address)
         return time.monotonic() - began
 
+
+class Host(Clients):
+    """The appliance, and its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sink = Sink()  # before a flood takes its port for one of its own ends
+        self.sink.start()
+        super().__init__({name: free_port() for name in ("smtp", "pop3", "qmtp", "qmqp")} | {"sink": self.sink.port})
+        done = subprocess.run([PAPERPATH, "password"], input="secret\n", capture_output=True, text=True, check=True)
+        self.appliance = Appliance(folder / "host", yaml=YAML.format(hash=done.stdout.strip(), **self.ports))
+        self.appliance.port = self.ports["smtp"]
+        self.appliance.start()
+        health = [PAPERPATH, "health", "--state", self.appliance.state]
+        wait_until(lambda: subprocess.run(health, capture_output=True, check=False).returncode == 0, 20, "health")
+
     def forget_peaks(self) -> dict[str, int]:
         """Resident bytes of each program now; `peaks` counts from here (for who isn't root: from the last peak)."""
         for pid in self.appliance.programs().values():
@@ -141,7 +148,7 @@ while True:
 class Flood:
     """A process that connects to a listener as fast as it can, and lets many connections hang."""
 
-    def __init__(self, host: Host, name: str, address: str = "127.0.0.1", hold: int = 300, said: str = "N") -> None:
+    def __init__(self, host: Clients, name: str, address: str = "127.0.0.1", hold: int = 300, said: str = "N") -> None:
         command = [sys.executable, "-c", FLOOD, str(host.ports[name]), address, str(hold), said]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
 
