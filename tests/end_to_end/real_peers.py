@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,15 @@ class Sink:
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
         )
-        time.sleep(0.2)
-        assert self.process.poll() is None
+        wait_until(self._listens, 10, "smtp-sink to listen")
         return self
+
+    def _listens(self) -> bool:
+        """Seen without a connection, which its options may be about (proc_net_tcp(5))."""
+        assert self.process is not None
+        assert self.process.poll() is None
+        ports = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()
+        return any(f":{self.port:04X} 00000000:0000 0A " in line for line in ports)
 
     def stop(self) -> None:
         if self.process is not None:

@@ -121,8 +121,8 @@ def fill(maildir: Path, *messages: bytes, place: str = "new", first: int = 1_700
 class Client(RawClient):
     """A POP3 client."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port, timeout=60)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        super().__init__(port, timeout=60, address=address)
         self.greeting = self.line()
 
     def say(self, command: bytes) -> bytes:

@@ -22,17 +22,18 @@ from appliance.state import State
 def test_a_wrong_password_and_a_stranger_get_the_same_answer_after_the_same_time(pop3d):
     """Nobody learns by text or time who has a mailbox; the log says who tried what from where."""
     took = []
-    for user, password in (("alice", b"wrong"), ("nobody", b"wrong"), ("dave", b"wrong")):
-        with pop3d.connect() as client:
+    tried = {"alice": "127.0.0.2", "nobody": "127.0.1.2", "dave": "127.0.2.2"}  # the next try of a network waits longer
+    for user, address in tried.items():
+        with Client(pop3d.port, address) as client:
             client.say(b"USER %b@example.org" % user.encode())
             began = time.monotonic()
-            assert client.say(b"PASS " + password) == b"-ERR [AUTH] that is no account here, or not its password"
+            assert client.say(b"PASS wrong") == b"-ERR [AUTH] that is no account here, or not its password"
             took.append(time.monotonic() - began)
             client.say(b"QUIT")
-    assert took[0] >= 1.0
+    assert min(took) >= 1.0
     failures = [line for line in pop3d.log if line["event"] == "login_failed"]
     assert [(line["client"], line["user"], line["how"]) for line in failures] == [
-        ("127.0.0.1", f"{name}@example.org", "PASS") for name in ("alice", "nobody", "dave")
+        (address, f"{name}@example.org", "PASS") for name, address in tried.items()
     ]
 
 

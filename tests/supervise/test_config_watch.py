@@ -50,6 +50,14 @@ class Watched:
     def has_bob(self) -> bool:
         return b"bob" in (self.state.generation / "users" / "assign").read_bytes()
 
+    def watches(self, folder: Path) -> bool:
+        """Does the kernel tell it of changes there (proc_pid_fdinfo(5))? Else the slow look finds them."""
+        try:
+            told = [path.read_text() for path in Path(f"/proc/{self.process.pid}/fdinfo").iterdir()]
+        except PermissionError:  # only root may look
+            return True
+        return any(f" ino:{folder.stat().st_ino:x} " in text for text in told)
+
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -197,6 +205,9 @@ def test_a_file_that_the_yaml_includes_counts_as_part_of_it(tmp_path: Path, watc
     config = tmp_path / "config" / "mail.yaml"
     config.write_text(YAML + "users: {assign: users/assign}\n")
     one = watched(config)
+    until(lambda: one.watches(config.parent), 10, "its start")
+    config.touch()  # else the first look is five seconds after the start
+    until(lambda: one.watches(assign.parent), 10, "its look at the file")
     replace(assign, "=bob:bob:7:7:mail/bob:::\n.\n")
     until(one.has_bob, 3, "bob in force")
     replace(assign, "=bob:bob:7:7:/home/bob:::\n.\n")
