@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -47,6 +48,32 @@ def test_a_flood_of_refusals_is_a_few_lines_of_the_log(host: Host) -> None:
     assert host.appliance.log_file.stat().st_size - size < 200_000
     received = [line for line in host.appliance.log("received") if line["client"] == "127.0.0.3"]
     assert len(received) == 5
+
+
+def test_qmtp_has_so_many_connections_of_an_address_and_in_all(host: Host) -> None:
+    """A hundred of one address; with `limits.sessions` reached another address gets none, either. They are closed."""
+
+    def closed(*clients: socket.socket) -> int:
+        return len(select.select(clients, [], [], 0.5)[0])
+
+    def served() -> bool:
+        with contextlib.suppress(OSError, IndexError):
+            host.qmqp("127.0.0.8")
+            return True
+        return False
+
+    yaml = host.appliance.config.read_text()
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(host.connect("qmtp", "127.0.0.7")) for _ in range(110)]
+        wait_until(lambda: closed(*many) == 10, 20, "ten of them to be closed")
+        host.appliance.configure(yaml.replace("60MiB}", "60MiB, sessions: 102}"))
+        try:
+            wait_until(
+                lambda: closed(stack.enter_context(host.connect("qmtp", "127.0.0.8"))), 20, "one more to be closed"
+            )
+        finally:
+            host.appliance.configure(yaml)
+    wait_until(served, 20, "an answer again")
 
 
 HUGE = [  # recipients of a package of QMTP
