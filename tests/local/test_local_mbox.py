@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,15 +79,15 @@ def test_a_locked_mbox_is_waited_for(tmp_path: Path, by: str) -> None:
     path.write_bytes(b"")
     with path.open("rb+") as holder:
         pid = 0
+        (ready, tell), (wait, release) = os.pipe(), os.pipe()
         if by == "flock":
             fcntl.flock(holder, fcntl.LOCK_EX)
         else:
-            ready, tell = os.pipe()
             pid = os.fork()
             if not pid:  # a record lock belongs to a process
                 fcntl.lockf(holder, fcntl.LOCK_EX)
                 os.write(tell, b"x")
-                time.sleep(0.3)
+                os.read(wait, 1)
                 os._exit(0)
             os.read(ready, 1)
         thread = threading.Thread(target=deliver, args=(path,))
@@ -95,9 +96,12 @@ def test_a_locked_mbox_is_waited_for(tmp_path: Path, by: str) -> None:
         assert path.stat().st_size == 0
         if by == "flock":
             fcntl.flock(holder, fcntl.LOCK_UN)
+        os.write(release, b"x")
         thread.join(60)
         if pid:
             os.waitpid(pid, 0)
+    for fd in (ready, tell, wait, release):
+        os.close(fd)
     assert path.read_bytes().startswith(FROM)
 
 
@@ -156,6 +160,15 @@ def test_deliveries_at_the_same_time_stand_one_behind_the_other(tmp_path: Path) 
     assert path.read_bytes() == (FROM + HEAD + b"Subject: hi\n\n>From here on\nend\n\n") * 100
 
 
+def opened(path: Path) -> int:
+    """How often this process has a file open."""
+    links = []
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # it was closed meanwhile
+            links.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return links.count(str(path.resolve()))
+
+
 def test_an_mbox_that_was_replaced_while_it_was_waited_for_is_not_written_to(tmp_path: Path) -> None:
     """What is appended to a file that has no name any more is lost; the mail is tried again."""
     path = tmp_path / "Mailbox"
@@ -172,7 +185,8 @@ def test_an_mbox_that_was_replaced_while_it_was_waited_for_is_not_written_to(tmp
         fcntl.flock(holder, fcntl.LOCK_EX)
         thread = threading.Thread(target=late)
         thread.start()
-        time.sleep(0.1)
+        while opened(path) < 2:
+            time.sleep(0.01)
         (tmp_path / "new").write_bytes(b"")
         (tmp_path / "new").replace(path)
     thread.join(60)

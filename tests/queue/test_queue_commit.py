@@ -126,7 +126,8 @@ def test_full_or_broken_disk(tmp_path, disk, fault, error, monkeypatch):
         writer.start()
         for item in (*requests, report):
             writer.submit(item)
-        await asyncio.sleep(0.2)
+        while not all(item.told for item in requests):  # noqa: ASYNC110  # nor the item
+            await asyncio.sleep(0.01)
         assert all(isinstance(item.told[0], Unavailable) for item in requests)
         assert report.told == []
         setattr(disk, fault, None)
@@ -180,7 +181,9 @@ def test_quiet_moment_is_used(monkeypatch):
         writer = commit.Writer(store, loop.call_soon_threadsafe, loop.call_soon, loop.call_later, lambda: None)
         writer.start()
         writer.submit(Note(10))
-        await asyncio.sleep(0.2)
+        while not store.tidied:  # noqa: ASYNC110  # nor the store
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # for what must not come
         await loop.run_in_executor(None, writer.stop)
 
     asyncio.run(run())

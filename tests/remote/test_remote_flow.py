@@ -235,18 +235,22 @@ def test_an_answer_to_a_dot_counts_although_the_queue_is_gone(tmp_path):
     """The queue restarts while a peer thinks about a message: it is not sent again."""
 
     async def run():
+        dot, gone = asyncio.Event(), asyncio.Event()
+
         class Slow(Peer):
             async def _answer(self, writer, step, line):
-                await asyncio.sleep(0.2 if step == "DOT" else 0)
+                if step == "DOT":
+                    dot.set()
+                    await gone.wait()
                 return await super()._answer(writer, step, line)
 
         async with Slow().serving() as peer:
             state = make_state(tmp_path, smtproutes=f":{peer.route}")
             async with relaying(state) as queue:
                 await queue.give(delivery(1))
-                await peer.heard(b"DATA")
-                await asyncio.sleep(0.05)
+                await dot.wait()
                 await queue.stop()
+                gone.set()
                 await asyncio.sleep(0.3)
                 await queue.start()
                 await queue.give(delivery(1))
