@@ -39,7 +39,7 @@ def test_swaks_sends_and_dovecot_shows_the_mail(appliance: Callable[..., Applian
 
     def login() -> imaplib.IMAP4 | None:
         try:
-            session = imaplib.IMAP4("127.0.0.1", dovecot.port, timeout=10)
+            session = imaplib.IMAP4("127.0.0.1", dovecot.port, timeout=60)
         except OSError:
             return None
         session.login("alice", "secret")

@@ -35,7 +35,7 @@ def wire(content: bytes) -> bytes:
 def test_poplib(pop3d):
     """Python's own client reads everything, and leaves what it did not delete."""
     pop3d.fill(*MESSAGES)
-    session = poplib.POP3("127.0.0.1", pop3d.port, timeout=20)
+    session = poplib.POP3("127.0.0.1", pop3d.port, timeout=60)
     assert "UIDL" in session.capa()
     session.user("alice@example.org")
     session.pass_("secret")
@@ -58,7 +58,7 @@ def test_curl(pop3d):
 
     def run(*more: str) -> bytes:
         command = [curl, "--silent", "--show-error", "--user", "alice@example.org:secret", *more]
-        return subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
 
     assert run(url).split() == [
         word for n, each in enumerate(MESSAGES, 1) for word in (b"%d" % n, b"%d" % len(wire(each)))
@@ -194,16 +194,16 @@ def shared():
         process = subprocess.Popen([need("dovecot", "dovecot-pop3d"), "-F", "-c", dovecot / "conf"])
         yield program, ports
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         assert program.stop() == 0
 
 
 def by_pop3(port: int, user: str) -> tuple[list[bytes], list[bytes], list[list[bytes]]]:
     """LIST, UIDL and all messages, as a POP3 server shows them."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
-            session = poplib.POP3("127.0.0.1", port, timeout=20)
+            session = poplib.POP3("127.0.0.1", port, timeout=60)
             break
         except ConnectionRefusedError:
             assert time.monotonic() < deadline

@@ -294,7 +294,7 @@ def test_the_classic_line_under_tcpserver():
             session.close()
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
         assert '"event": "login_failed", "client": "127.0.0.1"' in (Path(folder) / "log").read_text()
 
 

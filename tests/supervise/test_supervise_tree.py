@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,10 @@ def test_a_program_that_always_fails_is_tried_less_often(tree: Callable[..., Tre
     made = tree("broken")
     generation(made.state, "first")
     made.start()
-    until(lambda: len(made.log("exited")) >= 3, 5, "a third failure")
-    time.sleep(1)
+    until(lambda: len(made.log("exited")) >= 4, 5, "a fourth failure")
     failures = made.log("exited")
-    assert 3 <= len(failures) <= 4
+    third, fourth = (datetime.fromisoformat(str(line["time"])) for line in failures[2:4])
+    assert (fourth - third).total_seconds() >= 0.9
     assert {line["status"] for line in failures} == {"exit status 70"}
     trouble = made.log("trouble")[0]
     assert "LookupError: nothing works in state" in str(trouble["cause"])
