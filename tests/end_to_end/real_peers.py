@@ -17,6 +17,13 @@ def need(program: str, package: str) -> str:
     return path
 
 
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Seen from its network, and without a connection, which its options may be about (proc_net_tcp(5))."""
+    assert process.poll() is None
+    connections = Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()
+    return any(f":{port:04X} 00000000:0000 0A " in line for line in connections)
+
+
 class Sink:
     """smtp-sink with its fault options, dumping each message to a file."""
 
@@ -35,15 +42,8 @@ class Sink:
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
         )
-        wait_until(self._listens, 10, "smtp-sink to listen")
+        wait_until(lambda: listens(self.process, self.port), 10, "smtp-sink to listen")
         return self
-
-    def _listens(self) -> bool:
-        """Seen without a connection, which its options may be about (proc_net_tcp(5))."""
-        assert self.process is not None
-        assert self.process.poll() is None
-        ports = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()
-        return any(f":{self.port:04X} 00000000:0000 0A " in line for line in ports)
 
     def stop(self) -> None:
         if self.process is not None:

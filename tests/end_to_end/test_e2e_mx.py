@@ -1,7 +1,6 @@
 """Mail for the world finds its way by DNS, to port 25: in network namespaces, with real mail exchangers."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,7 @@ import dns.rcode
 import pytest
 from appliance_process import Appliance, wait_until
 from network import HERE, NAME_SERVER, Zone, inside, name_server, network
-from real_peers import need
+from real_peers import listens, need
 
 FIRST, SECOND, DEAD = "192.0.2.11", "192.0.2.12", "192.0.2.13"
 MORE = (
@@ -91,10 +90,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 process = subprocess.Popen([sink, *dump, f"{host}:25", "100"], cwd=folder)
                 stack.callback(process.wait)
                 stack.callback(process.kill)
+                wait_until(lambda process=process: listens(process, 25), 10, "smtp-sink to listen")
         stack.enter_context(inside(ours))
         appliance = Appliance(folder / "appliance", MORE).start()
         stack.callback(appliance.stop)
-        time.sleep(0.1)
         yield World(appliance, folder)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from appliance_process import MAIL_YAML, PAPERPATH, Appliance, free_port, wait_until
-from real_peers import need
+from real_peers import listens, need
 from unpacked import unpacked
 
 from appliance import netstring
@@ -257,13 +257,6 @@ def test_the_programs_serve_stdin_and_stdout(host: Host) -> None:
     )
 
 
-def listens(port: int) -> bool:
-    """Does somebody take connections?"""
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 60):
-        return True
-    return False
-
-
 def test_tcpserver_may_start_them(host: Host) -> None:
     """As on a qmail machine: one process a connection."""
     port = free_port()
@@ -271,7 +264,7 @@ def test_tcpserver_may_start_them(host: Host) -> None:
     environ = {**os.environ, "PAPERPATH_STATE": str(host.appliance.state)}
     with subprocess.Popen(command, env=environ) as server:
         try:
-            wait_until(lambda: listens(port), 10, "tcpserver")
+            wait_until(lambda: listens(server, port), 10, "tcpserver")
             assert host.talk(port, request(b"x: y\n\n", b"alice@example.org"))[0][:1] == b"K"
         finally:
             server.terminate()
