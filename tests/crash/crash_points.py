@@ -40,7 +40,9 @@ class Proof:
         self._folder, self._environment, self._patience = folder, environment, patience
         self._worlds = 0
         self.made: dict[str, list[Point]] = {}  # calls of the last run
-        self.recorded: set[Point] = set()  # kinds of points that runs without a kill had
+        self.recorded: dict[
+            Point, tuple[Scene, str]
+        ] = {}  # kinds of points that runs without a kill had: where, of whom
         self.unknown: set[str] = set()  # calls that have no point
         self.unordered: set[str] = set()  # what came before what it must follow
         self._open()
@@ -69,7 +71,7 @@ class Proof:
                 raise Stuck(f"{scene.name}, without a kill: {outcome.wrong}")
         if wrong := crash_order.broken(scene.name, self.made):
             self.unordered.add(f"{scene.name}: {wrong}")
-        self.recorded |= {point for name in scene.only or self.made for point in self.made[name]}
+        self.recorded |= {point: (scene, name) for name in scene.only or self.made for point in self.made[name]}
         return self.made
 
     def reach(self, scene: Scene, program: str, number: int, recorded: list[Point]) -> Outcome:
@@ -82,14 +84,21 @@ class Proof:
             outcome.fewer = sorted((collections.Counter(recorded) - collections.Counter(self.made[program])).elements())
         return outcome
 
-    def run(self, scene: Scene, program: str, number: int) -> Outcome:
-        """A scene in which a program ends before its call of this number."""
+    def rest(self, outcomes: list[Outcome]) -> Iterator[Outcome]:
+        """The kinds of points that no kill came before: their numbers change, as SQLite writes a page more or less."""
+        reached = {outcome.point for outcome in outcomes}
+        for point, (scene, program) in self.recorded.items():
+            if point not in reached:
+                yield self.run(scene, program, 1, point)
+
+    def run(self, scene: Scene, program: str, number: int, kind: Point | None = None) -> Outcome:
+        """A scene in which a program ends before its call of this number, or the one of this kind and number."""
         began = time.monotonic()
         outcome = Outcome(scene.name, program, number)
         world = self.play.world
         try:
             scene.before(self.play)
-            world.arm(program, number)
+            world.arm(program, number, kind)
             scene.run(self.play)
             self._finish(outcome)
         except (Stuck, OSError) as error:
@@ -186,18 +195,21 @@ def main() -> int:
         for scene in SCENES:
             if args.scene in scene.name:
                 outcomes += points(proof, scene, share)
-                print(f"{scene.name}: {len(outcomes)} points so far", flush=True)
-                if args.json:
-                    args.json.parent.mkdir(exist_ok=True)
-                    args.json.write_text(crash_report.as_json(outcomes))
+                print(f"{scene.name}: {len(outcomes)} runs so far", flush=True)
+                _keep(outcomes, args.json)
+        if share == (0, 1):
+            outcomes += list(proof.rest(outcomes))
+            _keep(outcomes, args.json)
+            left = proof.recorded.keys() - {outcome.point for outcome in outcomes}
+            print(f"{len(proof.recorded)} kinds of points; no kill came before:", *map(" ".join, left or [("none",)]))
         proof.close()
-    if share == (0, 1):
-        left = proof.recorded - {outcome.point for outcome in outcomes}
-        kinds = [
-            f"of {len(proof.recorded)} kinds of points no kill came before: {' '.join(kind)}" for kind in sorted(left)
-        ]
-        print(*kinds or [f"{len(proof.recorded)} kinds of points, a kill before each"], sep="\n", end="\n\n")
     return _tell(outcomes, sorted(proof.unknown | proof.unordered))
+
+
+def _keep(outcomes: list[Outcome], path: Path | None) -> None:
+    if path:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(crash_report.as_json(outcomes))
 
 
 def _tell(outcomes: list[Outcome], more: list[str]) -> int:

@@ -63,11 +63,15 @@ class Watch:
         self._deciding = threading.Lock()
         self._root = root + "/"
         self._left = 0  # calls until the kill; 0: never
+        self._kind: Point | None = None  # only these are counted
         self._sockets: dict[str, str] = {}
 
-    def arm(self, number: int) -> None:
-        """Before its call of this number from now on, the process that makes it is killed. 0: only count."""
-        self.hit, self._left = None, number
+    def arm(self, number: int, kind: Point | None = None) -> None:
+        """Before its call of this number from now on, of this kind if one is given, the process that makes it is killed.
+
+        0: only count.
+        """
+        self.hit, self._left, self._kind = None, number, kind
         self.killed.clear()
         self.made = []
 
@@ -118,7 +122,7 @@ class Watch:
         self.made.append(point)
         self.latest = time.monotonic()
         with self._deciding:
-            if self._left:
+            if self._left and self._kind in (None, point):
                 self._left -= 1
                 if not self._left:
                     self.hit, self.victim = point, process

@@ -17,7 +17,7 @@ from typing import Any
 
 from crash_host import NextHost
 from crash_reader import PASSWORD
-from crash_watch import Watch
+from crash_watch import Point, Watch
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "parts"))
 from ports import free_port
@@ -189,13 +189,13 @@ class World:
 
     # -- what is going on ---------------------------------------------------------------
 
-    def arm(self, program: str, number: int) -> None:
-        """Kill this program before its call of this number; 0: only count the calls of all."""
+    def arm(self, program: str, number: int, kind: Point | None = None) -> None:
+        """Kill this program before its call of this number, or of this kind and number; 0: only count the calls of all."""
         for watch in self.watches.values():
             watch.arm(0)
         self.armed = self.watches[program] if number else None
         if self.armed:
-            self.armed.arm(number)
+            self.armed.arm(number, kind)
 
     @property
     def killed(self) -> bool:
