@@ -19,7 +19,7 @@ from appliance.errors import Result
 DONE = [lease.Report(Result.DONE, b"ok")]
 SENDER = b"bob@elsewhere.example"
 ALICE, CAROL = b"alice@example.org", b"carol@remote.example"  # one of ours, one of another host
-ATTENTION = 10.0  # seconds within which an honest neighbour is served; a quiet machine needs some milliseconds
+ATTENTION = 30.0  # seconds within which an honest neighbour is served; a quiet machine needs some milliseconds
 MEMORY = 128 * 1024 * 1024  # bytes that an attack may cost
 
 
@@ -74,7 +74,7 @@ class Queue(Running):
     def empty(self, role: str = "local") -> None:
         """Deliver what an attack has left, whatever it is."""
         with self.enter("lease", role) as worker:
-            worker.socket.settimeout(0.3)
+            worker.socket.settimeout(1.0)
             worker.say(lease.encode_credit(10_000))
             with contextlib.suppress(TimeoutError):
                 while frame := worker.hear():

@@ -62,7 +62,7 @@ class Caller:
 
     def __init__(self, state, name, role, hello=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         try:
             self._connect(str(state.door(name)))
             self.socket.sendall(door.hello(role, door.read_token(state, role)) if hello is None else hello)
@@ -74,7 +74,7 @@ class Caller:
 
     def _connect(self, path):
         """Wait while the door's backlog is full: a socket with a time limit is told so at once (unix(7), EAGAIN)."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             try:
                 return self.socket.connect(path)
