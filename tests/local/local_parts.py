@@ -199,6 +199,7 @@ class Local:
 
     def __init__(self, state: State) -> None:
         self.log = state.root / "local.log"
+        self.log.touch()  # who reads it at once finds it
         self.status: int | None = None
         self.pid = os.fork()
         if not self.pid:
