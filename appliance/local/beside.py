@@ -22,6 +22,7 @@ from appliance.local.steps import Job, Steps
 WAITING = 1000  # recipients that wait here; beyond that they come back later
 _BYTES = 32 << 20  # of their messages
 _CONCURRENCY = 10
+_LOOK = 1000  # milliseconds: a thread that is done and can't write into the pipe has woken nobody
 STOP_WITHIN = 5.0  # seconds that programs have to end by themselves when we are told to stop
 
 
@@ -59,6 +60,16 @@ class Beside:
     def full(self) -> bool:
         """Whether no more should be begun."""
         return len(self._waiting) >= WAITING or self._bytes >= _BYTES
+
+    @property
+    def ended(self) -> bool:
+        """Whether `finished` has something to tell."""
+        return bool(self._ended)
+
+    @property
+    def patience(self) -> int | None:
+        """Milliseconds after which to look at `ended` though `ready` says nothing; None: nothing runs."""
+        return _LOOK if self._running else None
 
     def add(self, delivery: Delivery, recipients: Sequence[Recipient], jobs: Sequence[Job]) -> None:
         """Begin a delivery's jobs; `finished` gives it back with all its recipients."""
@@ -134,5 +145,5 @@ class Beside:
 
     def _end(self, job: Job) -> None:
         self._ended.append(job)
-        with contextlib.suppress(BlockingIOError):  # enough bytes are there to wake somebody
+        with contextlib.suppress(OSError):  # EAGAIN: enough bytes are there; ENOMEM: he looks by himself, soon
             os.write(self._wake, b".")

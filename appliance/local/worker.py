@@ -69,22 +69,21 @@ class Worker:
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         poll.register(self._stop, select.POLLIN)
-        beside = self._deliverer.beside.ready
-        poll.register(beside, select.POLLIN)
+        beside = self._deliverer.beside
+        poll.register(beside.ready, select.POLLIN)
         while True:
             ready = [fd for fd, _ in poll.poll(0)]
             if ready and len(waiting) < BATCH:
                 time.sleep(GATHER)
                 ready = [fd for fd, _ in poll.poll(0)]
             elif not waiting:
-                ready = [fd for fd, _ in poll.poll()]
+                ready = [fd for fd, _ in poll.poll(beside.patience)]
             if self._stop in ready:
                 self._tell_finished(connection, stop=True)
                 return  # what is leased and not begun goes back to the queue with the connection
-            if beside in ready:
+            if beside.ready in ready or beside.ended:
                 self._tell_finished(connection)
-                ready.remove(beside)
-            if ready:
+            if connection.fileno() in ready:
                 self._receive(connection, waiting)
             batch, waiting = waiting[:BATCH], waiting[BATCH:]
             if batch:

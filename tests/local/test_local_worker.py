@@ -1,6 +1,7 @@
 """The whole program in its own process, with a queue that speaks the real protocols."""
 
 import dataclasses
+import errno
 import json
 import os
 import time
@@ -62,6 +63,26 @@ def test_each_recipient_of_a_delivery_has_a_result_of_its_own(state: State, queu
     assert reports[1].text == b"550 5.1.1 no mailbox here by that name"
     assert reports[2].text == b"451 4.3.0 programs can't be started now"  # no launcher runs here
     assert len(new(state)) == len(new(state, "bob")) == 1
+
+
+def test_what_is_done_beside_is_told_though_nobody_could_be_woken(
+    state: State, queue: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipe that wakes `local` takes nothing for want of memory: it looks by itself."""
+    write = os.write
+
+    def fails(fd: int, data: bytes) -> int:
+        if data == b".":
+            raise OSError(errno.ENOMEM, "no memory")
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", fails)
+    local = Local(state)
+    try:
+        (reports,) = queue.deliver(queue.message(b"\n", b"example.org-filter@example.org"))
+        assert reports[0].result is Result.TEMPORARY
+    finally:
+        local.stop()
 
 
 def test_a_looping_message_is_refused(queue: StandIn, local: Local, state: State) -> None:
