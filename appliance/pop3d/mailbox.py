@@ -56,8 +56,10 @@ class Mailbox:
 
     def close(self) -> None:
         """Let go of it, and of the lock."""
+        fcntl.flock(self._maildir, fcntl.LOCK_UN)  # whatever comes of the closes
         for fd in (*self._folders.values(), self._maildir):
-            os.close(fd)
+            with contextlib.suppress(OSError):  # close(2), EIO: it is closed all the same, and was only read
+                os.close(fd)
         self._folders.clear()
 
     def __len__(self) -> int:

@@ -1,5 +1,6 @@
 """A Maildir as a session sees it, where files are not as they should be."""
 
+import errno
 import os
 import pwd
 import tempfile
@@ -55,6 +56,21 @@ def test_the_lock_is_the_kernels_and_ends_with_the_session(tmp_path):
     with pytest.raises(InUse):
         Mailbox(str(tmp_path))
     one.close()
+    Mailbox(str(tmp_path)).close()
+
+
+def test_the_lock_ends_with_the_session_though_a_close_fails(tmp_path, monkeypatch):
+    """A network's or a user's file system may say EIO to each close; the next session finds the mailbox free."""
+    fill(tmp_path, b"a: b\n\n")
+    close, mailbox = os.close, Mailbox(str(tmp_path))
+
+    def fails(fd):
+        close(fd)
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fails)
+        mailbox.close()
     Mailbox(str(tmp_path)).close()
 
 
