@@ -36,18 +36,17 @@ class Mailbox:
     """
 
     def __init__(self, path: str, *, inside: bool = False) -> None:
+        self._maildir = os.open(path, _FOLDER | (os.O_NOFOLLOW if inside else 0))
+        self._folders: dict[str, int] = {}
         with contextlib.ExitStack() as undo:
-            self._maildir = os.open(path, _FOLDER | (os.O_NOFOLLOW if inside else 0))
-            undo.callback(os.close, self._maildir)
+            undo.callback(self.close)
             try:
                 fcntl.flock(self._maildir, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InUse from error
-            self._folders: dict[str, int] = {}
             flags = _FOLDER | (os.O_NOFOLLOW if inside else 0)
             for place in listing.PLACES:
                 self._folders[place] = os.open(place, flags, dir_fd=self._maildir)
-                undo.callback(os.close, self._folders[place])
             _clean(os.open("tmp", flags, dir_fd=self._maildir))
             self._changed = self._times()
             self.names, self.sizes = listing.sizes(self._maildir, self._folders, listing.names(self._folders))
