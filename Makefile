@@ -32,12 +32,13 @@ soak: $(VENV)/.ready-dev  ## mail from all sides, faulty next hosts, kills, chan
 
 crash: $(VENV)/.ready-dev  ## a kill before every call of every program, one at a time: SHARE=0/1 (0/8: every eighth), a table, build/crash.json
 	$(VENV)/bin/python tests/crash/crash_points.py --share $(or $(SHARE),0/1) --json build/crash.json
+	$(if $(SHARE),,TESTS_SHARE=all $(VENV)/bin/pytest -q tests/crash/test_crash_mutants.py tests/queue/test_queue_kill_points.py)
 
 model: $(VENV)/.ready-dev  ## the queue against its model, on every store: LIVES=1000 of 50 steps
 	QUEUE_MODEL=$(or $(LIVES),1000),50 $(VENV)/bin/pytest -q tests/queue/test_queue_model.py
 
 faults: $(VENV)/.ready-dev  ## every file and socket call fails once: MINUTES=15 at most, a table, build/faults.json
-	FAULTS_SHARE=all $(VENV)/bin/pytest -q tests/faults --ignore tests/faults/test_faults_calls.py
+	TESTS_SHARE=all $(VENV)/bin/pytest -q tests/faults --ignore tests/faults/test_faults_calls.py
 	$(VENV)/bin/python tests/faults/fault_run.py --minutes $(or $(MINUTES),15) --json build/faults.json
 
 # user-mode-linux is for this proof only: it is installed here, where that may be done

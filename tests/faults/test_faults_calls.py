@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from fault_run import SCRIPTS, Result, as_json, run, table
 from fault_table import errors, kind, unknown
-from fault_today import share
 from fault_trace import Point, usable
+from today import share
 
 SHARES = 100  # runs until every fault was tried once: today's is that of the day
 SECONDS = 20.0

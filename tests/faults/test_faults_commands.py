@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fault_post import Post, Sent
 from fault_table import errors
-from fault_today import todays
 from fault_trace import Point, calls_of, usable
+from today import todays
 
 pytestmark = pytest.mark.skipif(not usable(), reason="strace can't be used here")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fault_disk import Disk, Load, OnDisk
 from fault_post import wait_until
-from fault_today import todays
+from today import todays
 
 LETTERS = ("maildir", "large", "mbox", "program", "mixed")
 

@@ -10,9 +10,9 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "mutation"), str(HERE.parent / "end_to_end")]
 import appliance_process  # noqa: E402
 from fault_run import Faults  # noqa: E402
-from fault_today import todays  # noqa: E402
 from fault_trace import Point, usable  # noqa: E402
 from mutant import Mutant  # noqa: E402
+from today import todays  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not usable(), reason="strace can't trace a running process here")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from fault_post import Post, wait_until
-from fault_today import todays
 from fault_trace import Trace, injecting, points, usable
+from today import todays
 
 pytestmark = pytest.mark.skipif(not usable(), reason="strace can't trace a running process here")
 SHARES = 70  # runs until every fault was tried once

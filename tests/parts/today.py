@@ -1,4 +1,4 @@
-"""What of a long list is tried today, for all of it would take the suite too long; `make faults` tries everything."""
+"""What of a long list is tried today, for all of it would take the suite too long; `make crash` and `make faults` try everything."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 _Any = TypeVar("_Any")
-ENV = "FAULTS_SHARE"  # a number instead of the day's, or `all`
+ENV = "TESTS_SHARE"  # a number instead of the day's, or `all`
 
 
 def share(of: int) -> tuple[int, int]:
